@@ -1,0 +1,237 @@
+//! Candidates: kinds, priorities, foundations (RFC 8445 section 5.1).
+
+use core::fmt;
+use core::str::FromStr;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::path::Protocol;
+
+/// How a candidate was learnt (RFC 8445 section 4).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum CandidateKind {
+    /// An address of an interface of the machine itself.
+    Host,
+    /// The address that a STUN server saw.
+    ServerReflexive,
+    /// The address that the other peer saw, learnt from a connectivity check.
+    PeerReflexive,
+    /// An address that a TURN server lends.
+    Relayed,
+}
+
+impl CandidateKind {
+    /// The type preference that RFC 8445 section 5.1.2.2 recommends.
+    #[must_use]
+    pub const fn type_preference(self) -> u32 {
+        match self {
+            Self::Host => 126,
+            Self::PeerReflexive => 110,
+            Self::ServerReflexive => 100,
+            Self::Relayed => 0,
+        }
+    }
+
+    /// The `cand-type` token of RFC 8839 section 5.1.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::ServerReflexive => "srflx",
+            Self::PeerReflexive => "prflx",
+            Self::Relayed => "relay",
+        }
+    }
+}
+
+impl fmt::Display for CandidateKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Groups candidates of the same kind, base address, server and protocol (RFC 8445 section 5.1.1.3).
+///
+/// One to 32 characters of RFC 8839's `ice-char`: letters, digits, `+` and `/`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Foundation {
+    chars: [u8; 32],
+    len: u8,
+}
+
+impl Foundation {
+    /// The foundation as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.chars[..usize::from(self.len)]).expect("ice-chars are ASCII")
+    }
+
+    /// The foundation of a local candidate: a number that depends on the four things that the RFC
+    /// names and on nothing else, so that it stays the same over a restart.
+    pub(crate) fn of(kind: CandidateKind, base: IpAddr, server: Option<IpAddr>, protocol: Protocol) -> Self {
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(kind.as_str().as_bytes());
+        crc.update(&[match protocol {
+            Protocol::Udp => 0,
+            Protocol::Tcp => 1,
+        }]);
+        for address in [Some(base), server].into_iter().flatten() {
+            match address {
+                IpAddr::V4(v4) => crc.update(&v4.octets()),
+                IpAddr::V6(v6) => crc.update(&v6.octets()),
+            }
+        }
+        Self::from_number(crc.finalize())
+    }
+
+    fn from_number(mut number: u32) -> Self {
+        let mut digits = [0; 32];
+        let mut first = digits.len();
+        loop {
+            first -= 1;
+            digits[first] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        let mut chars = [0; 32];
+        let len = digits.len() - first;
+        chars[..len].copy_from_slice(&digits[first..]);
+        Self { chars, len: len as u8 }
+    }
+}
+
+/// Why a text is no foundation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InvalidFoundation(
+    /// The text as given.
+    pub String,
+);
+
+impl fmt::Display for InvalidFoundation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "foundation {:?} is not 1 to 32 letters, digits, '+' or '/'", self.0)
+    }
+}
+
+impl std::error::Error for InvalidFoundation {}
+
+impl FromStr for Foundation {
+    type Err = InvalidFoundation;
+
+    fn from_str(text: &str) -> Result<Self, InvalidFoundation> {
+        let valid = matches!(text.len(), 1..=32) && text.bytes().all(is_ice_char);
+        if !valid {
+            return Err(InvalidFoundation(text.to_owned()));
+        }
+        let mut chars = [0; 32];
+        chars[..text.len()].copy_from_slice(text.as_bytes());
+        Ok(Self { chars, len: text.len() as u8 })
+    }
+}
+
+impl fmt::Display for Foundation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Foundation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// Whether `byte` is an `ice-char` (RFC 8839 section 5.1).
+pub(crate) fn is_ice_char(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/'
+}
+
+/// A candidate as one agent tells the other.
+///
+/// The component is always 1: frazil bundles everything on one transport.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Candidate {
+    /// How it was learnt.
+    pub kind: CandidateKind,
+    /// The transport protocol.
+    pub protocol: Protocol,
+    /// The transport address to send to.
+    pub address: SocketAddr,
+    /// RFC 8445 section 5.1.2; at least 1.
+    pub priority: u32,
+    /// Groups related candidates.
+    pub foundation: Foundation,
+    /// For a reflexive or relayed candidate, the address behind it (RFC 8839 `raddr` and `rport`),
+    /// told for diagnosis only.
+    pub related: Option<SocketAddr>,
+}
+
+/// A candidate of our own: what the other side is told, and the socket behind it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct LocalCandidate {
+    /// What the other side is told.
+    pub candidate: Candidate,
+    /// The address that checks for this candidate are sent from (RFC 8445 section 4).
+    pub base: SocketAddr,
+}
+
+impl LocalCandidate {
+    /// A host candidate: an address that a socket of the driver is bound to.
+    ///
+    /// `local_preference` ranks the machine's interfaces, 65535 being the best
+    /// (RFC 8445 section 5.1.2.1); each candidate of an agent should have its own.
+    #[must_use]
+    pub fn host(protocol: Protocol, base: SocketAddr, local_preference: u16) -> Self {
+        let kind = CandidateKind::Host;
+        Self {
+            candidate: Candidate {
+                kind,
+                protocol,
+                address: base,
+                priority: priority(kind.type_preference(), local_preference),
+                foundation: Foundation::of(kind, base.ip(), None, protocol),
+                related: None,
+            },
+            base,
+        }
+    }
+}
+
+/// RFC 8445 section 5.1.2.1 for component 1.
+pub(crate) const fn priority(type_preference: u32, local_preference: u16) -> u32 {
+    (type_preference << 24) | ((local_preference as u32) << 8) | 255
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn priorities_follow_the_formula() {
+        // 2^24 * 126 + 2^8 * 65535 + 2^0 * (256 - 1), the value every implementation shows.
+        assert_eq!(priority(126, 65535), 2_130_706_431);
+    }
+
+    #[test]
+    fn foundations_group_by_kind_base_server_and_protocol() {
+        let base: IpAddr = "192.0.2.1".parse().unwrap();
+        let other: IpAddr = "192.0.2.2".parse().unwrap();
+        let of = |kind, base, server| Foundation::of(kind, base, server, Protocol::Udp);
+        let host = of(CandidateKind::Host, base, None);
+        assert_eq!(host, of(CandidateKind::Host, base, None));
+        assert_ne!(host, of(CandidateKind::Host, other, None));
+        assert_ne!(host, of(CandidateKind::ServerReflexive, base, Some(other)));
+        assert_ne!(host, Foundation::of(CandidateKind::Host, base, None, Protocol::Tcp));
+        assert_eq!(host.as_str().parse::<Foundation>().unwrap(), host);
+    }
+
+    #[test]
+    fn foundations_refuse_what_the_grammar_refuses() {
+        for bad in ["", "a b", "é", "x-y", &"1".repeat(33)] {
+            assert_eq!(bad.parse::<Foundation>(), Err(InvalidFoundation(bad.to_owned())));
+        }
+        assert_eq!(Foundation::from_number(0).as_str(), "0");
+        assert_eq!(Foundation::from_number(4_234_997_325).as_str(), "4234997325");
+    }
+}

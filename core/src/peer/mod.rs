@@ -1,0 +1,1 @@
+//! A peer: offers, answers, candidates, data channels, states.

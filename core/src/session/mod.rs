@@ -1,0 +1,1 @@
+//! DTLS and SCTP over the agent's path, by `str0m`.

@@ -1,0 +1,1 @@
+//! STUN: message codec, integrity and transactions (RFC 8489).
