@@ -88,7 +88,7 @@ impl<'a> Message<'a> {
             return Err(ParseError::Cookie(cookie));
         }
         let stated = u16::from_be_bytes([datagram[2], datagram[3]]);
-        if stated % 4 != 0 || usize::from(stated) != datagram.len() - HEADER_LEN {
+        if !stated.is_multiple_of(4) || usize::from(stated) != datagram.len() - HEADER_LEN {
             return Err(ParseError::Length { stated, actual: datagram.len() - HEADER_LEN });
         }
         let (class, method) = split_type(kind);
