@@ -15,7 +15,7 @@ use super::generation::{Generation, Remote};
 use super::pair::{Pair, PairKey, pair_priority};
 use super::{
     Candidate, CandidateError, CandidateKind, Config, Counters, Credentials, Event, Failure, LocalCandidate,
-    PairReport, Role, State,
+    PairReport, PairState, Role, State,
 };
 use crate::Seed;
 use crate::path::{Path, PathId, Paths, Transmit};
@@ -47,6 +47,9 @@ pub struct Agent {
     /// The generation before the restart. It answers the other side's checks and keeps its path in use
     /// until the new one has one.
     previous: Option<Generation>,
+    /// The generation before the last restart if that is not the one in use: only to go back to it.
+    shelved: Option<Generation>,
+    generations: u32,
     checks: Checks,
     /// Pacing allows no check before this.
     next_check_at: Instant,
@@ -105,6 +108,8 @@ impl Agent {
             paths: Paths::new(),
             current: Generation::new(0, credentials),
             previous: None,
+            shelved: None,
+            generations: 0,
             checks: Checks::default(),
             next_check_at: now,
             selected: None,
@@ -211,6 +216,7 @@ impl Agent {
         if self.current.remote.is_some() || self.is_over() {
             return;
         }
+        self.shelved = None;
         self.current.remote = Some(Remote { key: IntegrityKey::new(credentials.pwd().as_bytes()), credentials });
         self.current.patience = Some(now + self.config.patience);
         self.settle(now);
@@ -255,37 +261,72 @@ impl Agent {
         self.settle(now);
     }
 
-    /// Begins a new generation with new credentials (RFC 8445 section 9). Our candidates are kept; those of
-    /// the other side and its credentials are to be given anew. The path in use goes on carrying traffic
+    /// Draws credentials for a [`restart`](Self::restart), so that a description can name them first.
+    pub fn draw_credentials(&mut self) -> Credentials {
+        Credentials::random(&mut self.rng)
+    }
+
+    /// Begins a new generation with these credentials (RFC 8445 section 9). Our candidates are kept; those
+    /// of the other side and its credentials are to be given anew. The path in use goes on carrying traffic
     /// until the new generation has one.
-    pub fn restart(&mut self, now: Instant) {
+    pub fn restart(&mut self, credentials: Credentials, now: Instant) {
         let now = self.line.advance(now);
         if self.state == State::Closed {
             return;
         }
-        let next = Generation::new(self.current.number + 1, Credentials::random(&mut self.rng));
-        let last = core::mem::replace(&mut self.current, next);
-        // Restarted twice before the first restart found a path: the one before both stays in use.
+        self.generations += 1;
+        let last = core::mem::replace(&mut self.current, Generation::new(self.generations, credentials));
+        // Restarted again before the last restart found a path: the one before both stays in use.
         let keeps_previous = self.selected.is_some_and(|selected| selected.generation != last.number);
         if !keeps_previous && let Some(before) = self.previous.take() {
             self.vacate(&before, |_, _| None);
         }
         let kept = self.selected.filter(|_| !keeps_previous).map(|selected| selected.pair);
-        self.vacate(
-            &last,
-            |key, occupant| {
-                if keeps_previous { occupant.previous } else { Some(key).filter(|&key| Some(key) == kept) }
-            },
-        );
+        self.vacate(&last, |key, occupant| if keeps_previous { occupant.previous } else { kept.filter(|&k| k == key) });
         let in_use = self.selected.map(|selected| selected.generation);
         self.checks.retain(|check| Some(check.generation) == in_use && check.purpose == Purpose::Consent);
-        if !keeps_previous {
+        if keeps_previous {
+            self.shelved = Some(last);
+        } else {
             self.previous = Some(last);
         }
         if self.state == State::Failed {
             self.change_state(State::New);
         }
         self.failure = None;
+        self.settle(now);
+    }
+
+    /// Goes back to the generation before a [`restart`](Self::restart) whose offer was rolled back
+    /// (RFC 9429 section 4.1.10.2). Once the other side's credentials are known there is no way back and
+    /// nothing happens.
+    pub fn cancel_restart(&mut self, now: Instant) {
+        let now = self.line.advance(now);
+        if self.state == State::Closed || self.current.remote.is_some() {
+            return;
+        }
+        let Some(before) = self.shelved.take().or_else(|| self.previous.take()) else { return };
+        let cancelled = core::mem::replace(&mut self.current, before);
+        self.vacate(&cancelled, |_, occupant| occupant.previous);
+        let keys: Vec<PairKey> = self.current.list.pairs().map(|(key, _)| key).collect();
+        for key in keys {
+            let &Pair { local, remote, state, .. } = self.current.list.get(key);
+            // Its number may have been recycled meanwhile.
+            let path = self.paths.intern(self.path_between(local, remote));
+            self.current.list.get_mut(key).path = path;
+            let previous = self.paths.occupant(path).and_then(|occupant| occupant.previous);
+            let previous = previous.filter(|_| self.previous.is_some());
+            self.paths.occupy(path, Some(Occupant { current: Some(key), previous }));
+            if state == PairState::InProgress {
+                // Its check was forgotten with the restart.
+                self.current.list.set_state(key, PairState::Waiting);
+            }
+        }
+        for local in 0..self.locals.len() {
+            for remote in 0..self.current.remotes.len() {
+                self.form_pair(local, remote);
+            }
+        }
         self.settle(now);
     }
 
@@ -438,10 +479,9 @@ impl Agent {
         if !sends || protocol != theirs.protocol || !go_together(ours.base.ip(), theirs.address.ip()) {
             return None;
         }
-        let path = Path { protocol, local: ours.base, remote: with_scope_of(theirs.address, ours.base) };
         let priority = pair_priority(self.role, ours.candidate.priority, theirs.priority);
         let foundations = (ours.candidate.foundation, theirs.foundation);
-        let path = self.paths.intern(path);
+        let path = self.paths.intern(self.path_between(local, remote));
         let mut occupant = self.paths.occupant(path).copied().unwrap_or(Occupant { current: None, previous: None });
         if occupant.current.is_some() {
             return occupant.current;
@@ -450,6 +490,11 @@ impl Agent {
         occupant.current = Some(key);
         self.paths.occupy(path, Some(occupant));
         Some(key)
+    }
+
+    fn path_between(&self, local: usize, remote: usize) -> Path {
+        let (base, remote) = (self.locals[local].base, &self.current.remotes[remote]);
+        Path { protocol: remote.protocol, local: base, remote: with_scope_of(remote.address, base) }
     }
 
     fn reprioritise(&mut self) {

@@ -33,6 +33,11 @@ fn host(text: &str, preference: u16) -> LocalCandidate {
     LocalCandidate::host(Protocol::Udp, address(text), preference)
 }
 
+fn restart(agent: &mut Agent, now: Instant) {
+    let credentials = agent.draw_credentials();
+    agent.restart(credentials, now);
+}
+
 impl Pair {
     fn new(left: Role, right: Role) -> Self {
         let now = Instant::from_millis(1);
@@ -283,7 +288,7 @@ fn a_restart_keeps_the_old_path_until_the_new_one_works() {
     let now = pair.now;
     // Both ends get a better address, and the old one of the left is about to go.
     for (side, text) in [(0, "192.0.2.9:1000"), (1, "198.51.100.9:2000")] {
-        pair.agents[side].restart(now);
+        restart(&mut pair.agents[side], now);
         pair.agents[side].add_local_candidate(host(text, 60_000), now).unwrap();
         assert!(pair.agents[side].send(1).is_some(), "the old path is in use");
     }
@@ -304,13 +309,46 @@ fn a_restart_that_fails_leaves_the_old_path_alive() {
     // Only one side restarts and hears nothing of it: twice over.
     for _ in 0..2 {
         let now = pair.now;
-        pair.agents[0].restart(now);
+        restart(&mut pair.agents[0], now);
         pair.run_for(Duration::from_secs(60));
     }
     for side in 0..2 {
         assert!(pair.agents[side].send(1).is_some());
         assert!(matches!(pair.agents[side].state(), State::Connected | State::Completed));
     }
+}
+
+#[test]
+fn a_cancelled_restart_changes_nothing() {
+    let mut pair = Pair::with_hosts();
+    pair.signal();
+    pair.run_for(Duration::from_secs(1));
+    let (before, credentials) = (pair.agents[0].selected_pair(), pair.agents[0].local_credentials().clone());
+    let now = pair.now;
+    restart(&mut pair.agents[0], now);
+    assert_eq!(pair.agents[0].selected_pair().map(|pair| pair.path), before.map(|pair| pair.path));
+    // Strangers use up the numbers of vacant paths meanwhile.
+    for port in 1..2_000 {
+        let remote = SocketAddr::new(address(RIGHT).ip(), 3_000 + port);
+        pair.agents[0].path_id(Path { protocol: Protocol::Udp, local: address(LEFT), remote });
+    }
+    pair.agents[0].cancel_restart(now);
+    assert_eq!(pair.agents[0].local_credentials(), &credentials);
+    pair.run_for(Duration::from_secs(120));
+    assert!(pair.both(State::Completed));
+
+    // Before anything was negotiated, and in the middle of the checks.
+    let mut early = Pair::with_hosts();
+    let now = early.now;
+    restart(&mut early.agents[0], now);
+    early.agents[0].cancel_restart(now);
+    early.signal();
+    early.run_for(Duration::from_millis(10));
+    let now = early.now;
+    restart(&mut early.agents[0], now);
+    early.agents[0].cancel_restart(now);
+    let deadline = early.now + Duration::from_secs(2);
+    assert!(early.run_until(deadline, |pair| pair.both(State::Completed)));
 }
 
 #[test]
