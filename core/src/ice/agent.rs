@@ -15,7 +15,7 @@ use super::generation::{Generation, Remote};
 use super::pair::{Pair, PairKey, pair_priority};
 use super::{
     Candidate, CandidateError, CandidateKind, Config, Counters, Credentials, Event, Failure, LocalCandidate,
-    PairReport, PairState, Role, State,
+    PairReport, Role, State,
 };
 use crate::Seed;
 use crate::path::{Path, PathId, Paths, Transmit};
@@ -47,9 +47,6 @@ pub struct Agent {
     /// The generation before the restart. It answers the other side's checks and keeps its path in use
     /// until the new one has one.
     previous: Option<Generation>,
-    /// The generation before the last restart if that is not the one in use: only to go back to it.
-    shelved: Option<Generation>,
-    generations: u32,
     checks: Checks,
     /// Pacing allows no check before this.
     next_check_at: Instant,
@@ -108,8 +105,6 @@ impl Agent {
             paths: Paths::new(),
             current: Generation::new(0, credentials),
             previous: None,
-            shelved: None,
-            generations: 0,
             checks: Checks::default(),
             next_check_at: now,
             selected: None,
@@ -216,7 +211,6 @@ impl Agent {
         if self.current.remote.is_some() || self.is_over() {
             return;
         }
-        self.shelved = None;
         self.current.remote = Some(Remote { key: IntegrityKey::new(credentials.pwd().as_bytes()), credentials });
         self.current.patience = Some(now + self.config.patience);
         self.settle(now);
@@ -274,8 +268,8 @@ impl Agent {
         if self.state == State::Closed {
             return;
         }
-        self.generations += 1;
-        let last = core::mem::replace(&mut self.current, Generation::new(self.generations, credentials));
+        let next = Generation::new(self.current.number + 1, credentials);
+        let last = core::mem::replace(&mut self.current, next);
         // Restarted again before the last restart found a path: the one before both stays in use.
         let keeps_previous = self.selected.is_some_and(|selected| selected.generation != last.number);
         if !keeps_previous && let Some(before) = self.previous.take() {
@@ -285,48 +279,13 @@ impl Agent {
         self.vacate(&last, |key, occupant| if keeps_previous { occupant.previous } else { kept.filter(|&k| k == key) });
         let in_use = self.selected.map(|selected| selected.generation);
         self.checks.retain(|check| Some(check.generation) == in_use && check.purpose == Purpose::Consent);
-        if keeps_previous {
-            self.shelved = Some(last);
-        } else {
+        if !keeps_previous {
             self.previous = Some(last);
         }
         if self.state == State::Failed {
             self.change_state(State::New);
         }
         self.failure = None;
-        self.settle(now);
-    }
-
-    /// Goes back to the generation before a [`restart`](Self::restart) whose offer was rolled back
-    /// (RFC 9429 section 4.1.10.2). Once the other side's credentials are known there is no way back and
-    /// nothing happens.
-    pub fn cancel_restart(&mut self, now: Instant) {
-        let now = self.line.advance(now);
-        if self.state == State::Closed || self.current.remote.is_some() {
-            return;
-        }
-        let Some(before) = self.shelved.take().or_else(|| self.previous.take()) else { return };
-        let cancelled = core::mem::replace(&mut self.current, before);
-        self.vacate(&cancelled, |_, occupant| occupant.previous);
-        let keys: Vec<PairKey> = self.current.list.pairs().map(|(key, _)| key).collect();
-        for key in keys {
-            let &Pair { local, remote, state, .. } = self.current.list.get(key);
-            // Its number may have been recycled meanwhile.
-            let path = self.paths.intern(self.path_between(local, remote));
-            self.current.list.get_mut(key).path = path;
-            let previous = self.paths.occupant(path).and_then(|occupant| occupant.previous);
-            let previous = previous.filter(|_| self.previous.is_some());
-            self.paths.occupy(path, Some(Occupant { current: Some(key), previous }));
-            if state == PairState::InProgress {
-                // Its check was forgotten with the restart.
-                self.current.list.set_state(key, PairState::Waiting);
-            }
-        }
-        for local in 0..self.locals.len() {
-            for remote in 0..self.current.remotes.len() {
-                self.form_pair(local, remote);
-            }
-        }
         self.settle(now);
     }
 
@@ -481,7 +440,8 @@ impl Agent {
         }
         let priority = pair_priority(self.role, ours.candidate.priority, theirs.priority);
         let foundations = (ours.candidate.foundation, theirs.foundation);
-        let path = self.paths.intern(self.path_between(local, remote));
+        let path = Path { protocol, local: ours.base, remote: with_scope_of(theirs.address, ours.base) };
+        let path = self.paths.intern(path);
         let mut occupant = self.paths.occupant(path).copied().unwrap_or(Occupant { current: None, previous: None });
         if occupant.current.is_some() {
             return occupant.current;
@@ -490,11 +450,6 @@ impl Agent {
         occupant.current = Some(key);
         self.paths.occupy(path, Some(occupant));
         Some(key)
-    }
-
-    fn path_between(&self, local: usize, remote: usize) -> Path {
-        let (base, remote) = (self.locals[local].base, &self.current.remotes[remote]);
-        Path { protocol: remote.protocol, local: base, remote: with_scope_of(remote.address, base) }
     }
 
     fn reprioritise(&mut self) {

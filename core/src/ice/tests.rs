@@ -319,39 +319,6 @@ fn a_restart_that_fails_leaves_the_old_path_alive() {
 }
 
 #[test]
-fn a_cancelled_restart_changes_nothing() {
-    let mut pair = Pair::with_hosts();
-    pair.signal();
-    pair.run_for(Duration::from_secs(1));
-    let (before, credentials) = (pair.agents[0].selected_pair(), pair.agents[0].local_credentials().clone());
-    let now = pair.now;
-    restart(&mut pair.agents[0], now);
-    assert_eq!(pair.agents[0].selected_pair().map(|pair| pair.path), before.map(|pair| pair.path));
-    // Strangers use up the numbers of vacant paths meanwhile.
-    for port in 1..2_000 {
-        let remote = SocketAddr::new(address(RIGHT).ip(), 3_000 + port);
-        pair.agents[0].path_id(Path { protocol: Protocol::Udp, local: address(LEFT), remote });
-    }
-    pair.agents[0].cancel_restart(now);
-    assert_eq!(pair.agents[0].local_credentials(), &credentials);
-    pair.run_for(Duration::from_secs(120));
-    assert!(pair.both(State::Completed));
-
-    // Before anything was negotiated, and in the middle of the checks.
-    let mut early = Pair::with_hosts();
-    let now = early.now;
-    restart(&mut early.agents[0], now);
-    early.agents[0].cancel_restart(now);
-    early.signal();
-    early.run_for(Duration::from_millis(10));
-    let now = early.now;
-    restart(&mut early.agents[0], now);
-    early.agents[0].cancel_restart(now);
-    let deadline = early.now + Duration::from_secs(2);
-    assert!(early.run_until(deadline, |pair| pair.both(State::Completed)));
-}
-
-#[test]
 fn strangers_move_nothing() {
     let mut pair = Pair::with_hosts();
     pair.signal();
