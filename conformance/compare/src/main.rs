@@ -10,11 +10,17 @@ mod rtc_ice;
 use std::process::ExitCode;
 
 use frazil_conformance::allocations::CountingAllocator;
+use frazil_conformance::cost::Frazil;
 use frazil_conformance::cost::command::{self, Entry};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
-    command::main(&[Entry::of::<is::Agent>(), Entry::of::<rtc_ice::Agent>(), Entry::of::<rice_proto::Agent>()])
+    command::main(&[
+        Entry::with_budget::<Frazil>(),
+        Entry::of::<is::Agent>(),
+        Entry::of::<rtc_ice::Agent>(),
+        Entry::of::<rice_proto::Agent>(),
+    ])
 }

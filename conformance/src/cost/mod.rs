@@ -5,14 +5,16 @@
 //! everyone, and an implementation; [`command`] is the command line around it.
 
 pub mod command;
+mod frazil;
 mod instructions;
 mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
-use frazil::Instant;
+use ::frazil::Instant;
 
+pub use self::frazil::Frazil;
 pub use wire::Wire;
 
 /// How long a datagram is under way.

@@ -1,6 +1,6 @@
 //! The datagrams under way between the two agents.
 
-use frazil::Instant;
+use ::frazil::Instant;
 
 use super::{Contender, MAX_DATAGRAM, ONE_WAY_DELAY, Side};
 
