@@ -20,6 +20,12 @@ pub fn check(target: &str, test: &str, count: u64, property: impl Fn(u64)) {
     }
 }
 
+/// Whether one seed is being replayed, so that there is a reader for details.
+#[must_use]
+pub fn is_replay() -> bool {
+    env::var_os("FRAZIL_SEED").is_some()
+}
+
 fn number_in(variable: &str) -> Option<u64> {
     let text = env::var(variable).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} is {text:?}, which is no number")))

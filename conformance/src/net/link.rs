@@ -8,6 +8,11 @@ use std::time::Duration;
 pub struct PerMille(pub u16);
 
 impl PerMille {
+    /// It never happens.
+    pub const NEVER: Self = Self(0);
+    /// It always happens.
+    pub const ALWAYS: Self = Self(1000);
+
     fn happens(self, rng: &mut fastrand::Rng) -> bool {
         // Nothing is drawn for what never happens.
         self.0 > 0 && rng.u16(..1000) < self.0
@@ -49,8 +54,13 @@ impl Link {
         Self { up: true, a, there, back }
     }
 
-    pub(super) fn set_conditions(&mut self, conditions: Conditions) {
-        (self.there, self.back) = (conditions, conditions);
+    pub(super) fn calm(&mut self) {
+        for direction in [&mut self.there, &mut self.back] {
+            direction.duplication = PerMille::NEVER;
+            if direction.loss < PerMille::ALWAYS {
+                direction.loss = PerMille::NEVER;
+            }
+        }
     }
 
     /// How long the copies of a datagram that leaves `from` are under way; none if it is lost.

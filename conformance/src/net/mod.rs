@@ -18,6 +18,7 @@
 mod clock;
 mod endpoint;
 mod host;
+mod ice;
 mod link;
 mod queue;
 
@@ -30,6 +31,7 @@ use frazil::{Instant, Path, Protocol};
 pub use clock::{Clock, Jump};
 pub use endpoint::Endpoint;
 pub use host::Counters;
+pub use ice::{IceEndpoint, IceEvent};
 pub use link::{Conditions, PerMille};
 
 use host::Host;
@@ -54,8 +56,8 @@ pub enum Scheduled<A> {
     LinkDown(LinkId),
     /// The link carries datagrams again.
     LinkUp(LinkId),
-    /// The conditions of both directions change.
-    LinkConditions(LinkId, Conditions),
+    /// The link loses and doubles nothing any more, except in a direction that lost everything.
+    LinkCalms(LinkId),
     /// The host's clock jumps.
     ClockJump(HostId, Jump),
     /// The machine is suspended: its endpoint gets no calls, and what is sent to it is lost.
@@ -236,9 +238,7 @@ impl<E: Endpoint, A> Network<E, A> {
                 Happening::Scheduled(Scheduled::Alarm(alarm)) => return Some(Step::Alarm(alarm)),
                 Happening::Scheduled(Scheduled::LinkDown(link)) => self.links[link.0].up = false,
                 Happening::Scheduled(Scheduled::LinkUp(link)) => self.links[link.0].up = true,
-                Happening::Scheduled(Scheduled::LinkConditions(link, conditions)) => {
-                    self.links[link.0].set_conditions(conditions);
-                }
+                Happening::Scheduled(Scheduled::LinkCalms(link)) => self.links[link.0].calm(),
                 Happening::Scheduled(Scheduled::ClockJump(host, jump)) => self.hosts[host.0].clock.jump(self.now, jump),
                 Happening::Scheduled(Scheduled::Suspend(host)) => self.hosts[host.0].suspended = true,
                 Happening::Scheduled(Scheduled::Resume(host)) => self.resume(host),
