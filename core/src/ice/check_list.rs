@@ -19,6 +19,8 @@ pub(super) struct CheckList {
     triggered: VecDeque<PairKey>,
     groups: BTreeMap<(Foundation, Foundation), usize>,
     group: Vec<Group>,
+    /// A pair was nominated: those that come later are checked only if the other side checks them.
+    concluded: bool,
 }
 
 /// The best pair first.
@@ -95,7 +97,11 @@ impl CheckList {
             self.group.push(Group::default());
         }
         let group = self.group[pair.group];
-        let state = if group.succeeded || group.active == 0 { PairState::Waiting } else { PairState::Frozen };
+        let state = match group {
+            _ if self.concluded => PairState::Pruned,
+            Group { succeeded: false, active: 1.. } => PairState::Frozen,
+            _ => PairState::Waiting,
+        };
         pair.state = PairState::Pruned;
         let key = PairKey(self.pairs.len() as u32);
         self.pairs.push(pair);
@@ -192,6 +198,7 @@ impl CheckList {
 
     /// Takes all pairs off the list that were not tried yet (RFC 8445 section 8.1.2).
     pub(super) fn conclude(&mut self) {
+        self.concluded = true;
         let untried: Vec<PairKey> = self.waiting.iter().chain(&self.frozen).map(|&(_, key)| key).collect();
         for key in untried {
             self.set_state(key, PairState::Pruned);

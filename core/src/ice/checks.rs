@@ -32,7 +32,7 @@ pub(super) struct Check {
 pub(super) enum Purpose {
     /// To learn whether the pair works, or to nominate it.
     Connectivity,
-    /// To keep consent fresh (RFC 7675). Sent once, and its failure alone means nothing.
+    /// To keep consent fresh (RFC 7675). Its failure alone means nothing.
     Consent,
 }
 

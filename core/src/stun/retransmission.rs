@@ -23,10 +23,17 @@ impl Default for RetransmissionConfig {
 }
 
 impl RetransmissionConfig {
-    /// Sent once and failed after `lifetime`.
+    /// Sent as often as fits before `last`, and failed after about `lifetime`, rounded up to a whole RTO.
     #[must_use]
-    pub const fn once(lifetime: Duration) -> Self {
-        Self { rto: lifetime, rc: 1, rm: 1 }
+    pub fn within(rto: Duration, last: Duration, lifetime: Duration) -> Self {
+        let rto = rto.max(Duration::from_millis(1));
+        let mut config = Self { rto, rc: 1, rm: 0 };
+        while config.rc < 16 && config.lifetime() + rto * (1 << (config.rc - 1)) <= last {
+            config.rc += 1;
+        }
+        let rest = lifetime.saturating_sub(config.lifetime());
+        config.rm = u32::try_from(rest.as_millis().div_ceil(rto.as_millis().max(1))).unwrap_or(u32::MAX);
+        config
     }
 
     /// From the first sending to the failure.
@@ -128,11 +135,14 @@ mod tests {
     }
 
     #[test]
-    fn once_is_once() {
-        let config = RetransmissionConfig::once(Duration::from_secs(30));
-        let mut timer = Retransmission::new(config, Instant::ZERO);
-        assert_eq!(config.lifetime(), Duration::from_secs(30));
-        assert_eq!(timer.handle_timeout(Instant::from_millis(29_999)), Due::Nothing);
-        assert_eq!(timer.handle_timeout(Instant::from_millis(30_000)), Due::Failed);
+    fn within_sends_no_later_than_asked_and_waits_for_the_rest() {
+        let (last, lifetime) = (Duration::from_secs(4), Duration::from_secs(30));
+        let config = RetransmissionConfig::within(Duration::from_millis(500), last, lifetime);
+        assert_eq!((config.rc, config.lifetime()), (4, lifetime));
+        let slow = RetransmissionConfig::within(Duration::from_secs(7), last, lifetime);
+        assert_eq!((slow.rc, slow.lifetime()), (1, Duration::from_secs(35)));
+        let mut timer = Retransmission::new(slow, Instant::ZERO);
+        assert_eq!(timer.handle_timeout(Instant::from_millis(34_999)), Due::Nothing);
+        assert_eq!(timer.handle_timeout(Instant::from_millis(35_000)), Due::Failed);
     }
 }

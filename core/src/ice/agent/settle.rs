@@ -92,14 +92,9 @@ impl Agent {
 
     /// Uses the nominated pair; before there is one, the best valid pair (RFC 8445 section 12.1).
     fn choose_pair(&mut self, now: Instant) {
-        let lifetime = self.config.consent_lifetime;
         let list = &self.current.list;
-        let usable = |key: PairKey| {
-            let pair = list.get(key);
-            pair.valid.is_some() && pair.last_answer.is_some_and(|answer| now - answer < lifetime)
-        };
         let nominated = self.current.nominated.filter(|&key| list.get(key).valid.is_some());
-        let Some(best) = nominated.or_else(|| list.valid().find(|&key| usable(key))) else { return };
+        let Some(best) = nominated.or_else(|| self.best_usable(now)) else { return };
         let number = self.current.number;
         let in_use = self.selected.filter(|selected| selected.generation == number);
         if let Some(in_use) = in_use {
@@ -118,6 +113,13 @@ impl Agent {
             Some(Selected { generation: number, pair: best, path, nominated: nominated.is_some(), consent });
         self.failure = None;
         self.events.push_back(Event::SelectedPairChange(self.report(&self.current, best)));
+    }
+
+    /// The best valid pair whose last answer still lets us send.
+    fn best_usable(&self, now: Instant) -> Option<PairKey> {
+        let lifetime = self.config.consent_lifetime;
+        let list = &self.current.list;
+        list.valid().find(|&key| list.get(key).last_answer.is_some_and(|answer| now - answer < lifetime))
     }
 
     fn may_nominate(&self) -> bool {
@@ -177,7 +179,7 @@ impl Agent {
                 // After a nomination the other pairs were given up: none is left to fall back to.
                 let lost = self.failure == Some(Failure::ConsentExpired);
                 let patient = self.current.patience.is_none_or(|until| now < until);
-                let exhausted = open == 0 && !self.current.list.has_work() && self.current.list.best_valid().is_none();
+                let exhausted = open == 0 && !self.current.list.has_work() && self.best_usable(now).is_none();
                 if exhausted && (lost || !patient) {
                     self.fail();
                     return;
