@@ -98,6 +98,8 @@ pub(super) struct Pair {
     /// Its check in flight, and the one before it that may still be answered.
     pub(super) check: Option<TransactionId>,
     pub(super) superseded: Option<TransactionId>,
+    /// The check in flight was sent after the other side's first one had arrived.
+    pub(super) check_after_heard: bool,
     pub(super) last_answer: Option<Instant>,
     pub(super) stats: PairStats,
 }
@@ -119,6 +121,7 @@ impl Pair {
             triggered: false,
             check: None,
             superseded: None,
+            check_after_heard: false,
             last_answer: None,
             stats: PairStats::default(),
         }

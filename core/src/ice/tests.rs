@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use super::*;
 use crate::{Instant, Path, Protocol};
 
-/// Two agents joined by a link of 20 ms, with an optional NAT before the left one.
+/// Two agents joined by a link of 20 ms unless told otherwise, with an optional NAT before the left one.
 struct Pair {
     now: Instant,
     agents: [Agent; 2],
@@ -18,6 +18,7 @@ struct Pair {
     passes: fn(SocketAddr, SocketAddr) -> bool,
     /// The address that the first of the two shows to the outside.
     nat: Option<(SocketAddr, SocketAddr)>,
+    delay: Duration,
     sent: usize,
     states: [Vec<State>; 2],
 }
@@ -50,6 +51,7 @@ impl Pair {
             flying: Vec::new(),
             passes: |_, _| true,
             nat: None,
+            delay: Duration::from_millis(20),
             sent: 0,
             states: [vec![], vec![]],
         }
@@ -93,7 +95,7 @@ impl Pair {
                     to = if to == outside { inside } else { to };
                 }
                 if (self.passes)(source, to) {
-                    self.flying.push((self.now + Duration::from_millis(20), source, to, buf[..transmit.len].to_vec()));
+                    self.flying.push((self.now + self.delay, source, to, buf[..transmit.len].to_vec()));
                 }
             }
             while let Some(event) = self.agents[side].poll_event() {
@@ -316,6 +318,17 @@ fn a_restart_that_fails_leaves_the_old_path_alive() {
         assert!(pair.agents[side].send(1).is_some());
         assert!(matches!(pair.agents[side].state(), State::Connected | State::Completed));
     }
+}
+
+#[test]
+fn a_round_trip_longer_than_the_pace_sets_off_no_storm() {
+    let mut pair = Pair::with_hosts();
+    pair.delay = Duration::from_millis(400);
+    pair.signal();
+    let deadline = pair.now + Duration::from_secs(5);
+    assert!(pair.run_until(deadline, |pair| pair.both(State::Completed)));
+    // Two checks a side at the most, repeated once or twice, the nomination, and as many answers.
+    assert!(pair.sent <= 24, "{}", pair.sent);
 }
 
 #[test]

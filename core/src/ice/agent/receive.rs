@@ -169,6 +169,12 @@ impl Agent {
         } else if self.current.nominated.is_some() {
             return;
         }
+        if pair.state == PairState::InProgress && pair.check_after_heard {
+            // The check under way was sent when the way back was known to be open, so another would bring
+            // nothing. The RFC would send one for each that arrives; where the round trip is longer than the
+            // pace, the two sides then set each other off until the first answer.
+            return;
+        }
         if pair.state != PairState::Succeeded {
             self.current.list.set_state(key, PairState::Waiting);
         }

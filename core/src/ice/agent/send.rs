@@ -45,6 +45,7 @@ impl Agent {
         let pair = self.current.list.get_mut(key);
         let stale = core::mem::replace(&mut pair.superseded, pair.check.take());
         let superseded = pair.superseded;
+        pair.check_after_heard = pair.heard;
         if let Some(id) = stale {
             self.checks.remove(id);
         }
