@@ -131,9 +131,7 @@ impl Attribute {
                 let semantics = words.next().ok_or(Problem::Missing("group semantics"))?;
                 Self::Group(Group { semantics, mids: words.collect() })
             }
-            ("ice-options", Some(value)) => {
-                Self::IceOptions(value.split_ascii_whitespace().map(str::to_owned).collect())
-            }
+            ("ice-options", Some(value)) => Self::IceOptions(ice_options(value)),
             ("mid", Some(value)) => Self::Mid(token("mid", value)?),
             ("ice-ufrag", Some(value)) => Self::IceUfrag(value.to_owned()),
             ("ice-pwd", Some(value)) => Self::IcePwd(value.to_owned()),
@@ -191,6 +189,11 @@ fn setup(value: &str) -> Result<Setup, Problem> {
         .into_iter()
         .find(|setup| value.trim_ascii().eq_ignore_ascii_case(setup.as_str()))
         .ok_or_else(|| Problem::invalid("setup", value))
+}
+
+/// The options are a list with spaces between; some write commas, which no option can contain.
+fn ice_options(value: &str) -> Vec<String> {
+    value.split([' ', '\t', ',']).filter(|option| !option.is_empty()).map(str::to_owned).collect()
 }
 
 /// The grammar has no upper limit; what 64 bits cannot hold is as good as none.

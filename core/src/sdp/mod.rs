@@ -17,6 +17,7 @@ pub use attribute::{Attribute, Group, Setup};
 pub use candidate::{
     CandidateAttribute, CandidateField, CandidateTransport, CandidateType, Host, InvalidCandidate, TcpType, Unusable,
 };
+pub(crate) use description::Line;
 pub use description::{MediaSection, Origin, SessionDescription};
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use parse::{MAX_BYTES, MAX_LINE_BYTES, MAX_LINES, MAX_SECTIONS, ParseError, Problem};
