@@ -24,7 +24,7 @@ pub struct Negotiation {
     /// The description that was written last, set or not.
     last_written: Option<SessionDescription>,
     data_wanted: bool,
-    /// Our credentials that a restart is to replace.
+    /// Our credentials that a restart is to replace. It is wanted while they are in use.
     replace: Vec<Credentials>,
     /// One entry for each set of credentials in our pending and current descriptions.
     trickled: Vec<Trickled>,
@@ -538,16 +538,11 @@ impl Negotiation {
 
     /// Offer and answer are complete.
     fn settle(&mut self, mut exchange: Exchange) {
-        match &self.agreed {
-            Some(agreed) if self.replace.contains(&agreed.local) => {}
-            Some(_) => self.replace.clear(),
-            None => {
-                // Who rejects our data section ends the wish for one; it would only be rejected again.
-                let refused = exchange.offered_by_us && exchange.local.data.is_some();
-                self.data_wanted &= !refused && self.association != Association::Over;
-                self.replace.clear();
-                exchange.local.data = None;
-            }
+        if self.agreed.is_none() {
+            // Who rejects our data section ends the wish for one; it would only be rejected again.
+            let refused = exchange.offered_by_us && exchange.local.data.is_some();
+            self.data_wanted &= !refused && self.association != Association::Over;
+            exchange.local.data = None;
         }
         self.current = Some(exchange);
         self.created_offer = None;
@@ -579,7 +574,8 @@ impl Negotiation {
         self.trickled[i].first_time(candidate).then_some(described)
     }
 
-    /// What was trickled for an offer that was taken back may never have been heard.
+    /// What was trickled for an offer that was taken back may never have been heard, and what was trickled
+    /// before a restart is of no use.
     fn forget_unused(&mut self) {
         let used: Vec<Credentials> = self.local_data().map(|(_, data)| data.credentials.clone()).collect();
         self.trickled.retain(|trickled| used.contains(&trickled.credentials));

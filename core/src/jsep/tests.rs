@@ -546,6 +546,9 @@ fn offers_without_a_usable_data_section_are_answered_and_say_why() {
         assert!(!b.negotiation.negotiation_needed());
         b.negotiation.want_data();
         let own = parse(&b.offer());
+        for (kept, dead) in own.media().iter().zip(parse(&answer).media()).filter(|(s, _)| s.kind() != "application") {
+            assert_eq!((kept.port(), kept.kind(), kept.mid()), (0, dead.kind(), dead.mid()));
+        }
         assert_eq!(own.media().iter().filter(|s| s.port() != 0).count(), 1);
     }
 }
@@ -812,6 +815,19 @@ fn candidates_trickle_to_the_generation_they_belong_to() {
     assert_eq!(applied.candidates.len(), 3, "two from the offer, one of them trickled again, and one more");
     assert_eq!(refused(&b, |n| n.add_remote_candidate(&news[0])), Error::UnknownUfrag("a0000000".to_owned()));
     assert!(matches!(b.negotiation.add_remote_candidate(&news[1]), Ok(Some(_))));
+}
+
+#[test]
+fn what_was_trickled_for_an_offer_that_was_taken_back_is_told_again() {
+    let (mut a, _) = pair();
+    let offer = a.offer();
+    a.gather();
+    let news = a.announce();
+    assert_eq!((news.len(), a.announce().len()), (1, 0));
+    let _ = a.set_local(&description(Rollback, ""));
+    assert_eq!(a.announce(), []);
+    let _ = a.set_local(&offer);
+    assert_eq!(a.announce(), news);
 }
 
 #[test]

@@ -38,14 +38,14 @@ fn step() -> impl Strategy<Value = Step> {
         2 => side().prop_map(Step::Gather),
         1 => side().prop_map(Step::EndGathering),
         6 => side().prop_map(Step::Offer),
-        1 => side().prop_map(Step::CreateOnly),
+        2 => side().prop_map(Step::CreateOnly),
         6 => side().prop_map(Step::Answer),
         1 => side().prop_map(Step::AnswerForNow),
         1 => side().prop_map(Step::TakeBack),
         12 => side().prop_map(Step::Deliver),
         1 => Just(Step::InsertSection),
         1 => Just(Step::Estrange),
-        2 => (side(), any::<usize>(), any::<u8>()).prop_map(|(side, which, how)| Step::Disturb(side, which, how)),
+        4 => (side(), any::<usize>(), any::<u8>()).prop_map(|(side, which, how)| Step::Disturb(side, which, how)),
     ]
 }
 
@@ -158,7 +158,10 @@ impl World {
             }
             Step::EndGathering(i) => self.sides[usize::from(i)].complete = true,
             Step::Offer(i) => self.offer(usize::from(i)),
-            Step::CreateOnly(i) => drop(self.create(usize::from(i), Offer)),
+            Step::CreateOnly(i) => {
+                let kind = if self.state(usize::from(i)) == SignalingState::Stable { Offer } else { Answer };
+                drop(self.create(usize::from(i), kind));
+            }
             Step::Answer(i) => self.answer(usize::from(i), Answer),
             Step::AnswerForNow(i) => self.answer(usize::from(i), ProvisionalAnswer),
             Step::TakeBack(i) => self.take_back(usize::from(i)),
@@ -226,9 +229,10 @@ impl World {
         }
     }
 
-    /// Takes an offer back on both sides at once, as a signalling protocol has to see to.
+    /// Takes an offer back on both sides at once, as a signalling protocol has to see to, while nothing comes
+    /// from the other side that knows of the offer.
     fn take_back(&mut self, i: usize) {
-        if self.state(i) != SignalingState::HaveLocalOffer {
+        if self.state(i) != SignalingState::HaveLocalOffer || !self.inbox[i].is_empty() {
             return;
         }
         let rollback = description(Rollback, "");
