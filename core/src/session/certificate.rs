@@ -25,6 +25,14 @@ impl Fingerprint {
         self.hash.eq_ignore_ascii_case(SHA_256)
     }
 
+    pub(crate) fn from_sdp(fingerprint: &crate::sdp::Fingerprint) -> Self {
+        Self { hash: fingerprint.function().to_owned(), bytes: fingerprint.bytes().to_vec() }
+    }
+
+    pub(crate) fn as_sdp(&self) -> crate::sdp::Fingerprint {
+        crate::sdp::Fingerprint::sha256(self.bytes.as_slice().try_into().expect("ours is a SHA-256"))
+    }
+
     pub(super) fn is_whole(&self) -> bool {
         !self.is_sha256() || self.bytes.len() == SHA_256_LEN
     }
