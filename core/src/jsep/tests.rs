@@ -546,7 +546,7 @@ fn offers_without_a_usable_data_section_are_answered_and_say_why() {
         assert!(!b.negotiation.negotiation_needed());
         b.negotiation.want_data();
         let own = parse(&b.offer());
-        for (kept, dead) in own.media().iter().zip(parse(&answer).media()).filter(|(s, _)| s.kind() != "application") {
+        for (kept, dead) in own.media().iter().zip(parse(&answer).media()).filter(|(_, s)| s.kind() != "application") {
             assert_eq!((kept.port(), kept.kind(), kept.mid()), (0, dead.kind(), dead.mid()));
         }
         assert_eq!(own.media().iter().filter(|s| s.port() != 0).count(), 1);

@@ -241,7 +241,7 @@ impl World {
         if arrived {
             assert!(self.sides[1 - i].set_remote(&rollback).rolled_back);
         } else if let Some(at) = self.inbox[1 - i].iter().rposition(is_offer) {
-            self.inbox[1 - i].truncate(at);
+            self.inbox[1 - i].remove(at);
         } else {
             return;
         }
