@@ -13,5 +13,5 @@ pub enum Event {
     /// A role conflict was settled (RFC 8445 section 7.3.1.1).
     RoleChange(Role),
     /// From now on this pair carries the traffic.
-    SelectedPairChange(PairReport),
+    SelectedPairChange(Box<PairReport>),
 }

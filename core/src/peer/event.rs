@@ -22,7 +22,7 @@ pub enum Event {
     /// W3C `connectionstatechange`; on `Failed`, `Peer::failure` says why.
     ConnectionStateChange(ConnectionState),
     /// W3C `selectedcandidatepairchange`. It may name a pair again that has become the nominated one.
-    SelectedPairChange(ice::PairReport),
+    SelectedPairChange(Box<ice::PairReport>),
     /// Resolve the name, by multicast DNS if it ends in `.local`, and answer with `Peer::handle_resolved`.
     Resolve {
         /// To be given with the answer.

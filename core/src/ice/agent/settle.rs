@@ -112,7 +112,7 @@ impl Agent {
         self.selected =
             Some(Selected { generation: number, pair: best, path, nominated: nominated.is_some(), consent });
         self.failure = None;
-        self.events.push_back(Event::SelectedPairChange(self.report(&self.current, best)));
+        self.events.push_back(Event::SelectedPairChange(Box::new(self.report(&self.current, best))));
     }
 
     /// The best valid pair whose last answer still lets us send.
