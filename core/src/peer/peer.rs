@@ -208,6 +208,8 @@ impl Peer {
     /// W3C `restartIce`: the next offer restarts ICE.
     pub fn restart_ice(&mut self) {
         self.negotiation.restart_ice();
+        // Those that a description already named are what is to be replaced.
+        self.fresh = None;
         self.consider_negotiation();
     }
 
