@@ -1,6 +1,7 @@
 //! What frazil is held against.
 //!
 //! - [`net`]: a network in virtual time, for anything with the contract of frazil's state machines
+//! - [`topology`] and [`disturbance`]: what a random scenario lays between two hosts, and does to them
 //! - [`cost`]: what one ICE connection costs, measured the same way for every implementation
 //! - [`allocations`]: an allocator that counts
 //! - [`seeds`]: properties over many seeds, each of which can be replayed alone
@@ -10,5 +11,8 @@
 
 pub mod allocations;
 pub mod cost;
+pub mod disturbance;
+pub mod draw;
 pub mod net;
 pub mod seeds;
+pub mod topology;

@@ -2,16 +2,16 @@
 
 use std::collections::VecDeque;
 
-use frazil::ice::{self, Agent, Received};
+use frazil::ice::{self, Agent, PairReport, Received};
 use frazil::{Instant, Path};
 
-use super::Endpoint;
+use super::{Endpoint, is_stun};
 
 /// An agent, and an application above it that sends datagrams and hears of those that arrive.
 pub struct IceEndpoint {
     /// The agent itself.
     pub agent: Agent,
-    heard: VecDeque<(Path, Vec<u8>)>,
+    heard: VecDeque<IceEvent>,
     to_send: VecDeque<(Path, Vec<u8>)>,
 }
 
@@ -22,6 +22,8 @@ pub enum IceEvent {
     Agent(Box<ice::Event>),
     /// An application datagram has arrived.
     Datagram(Path, Vec<u8>),
+    /// An application datagram has arrived, and the agent has refused it.
+    Refused(Path, Vec<u8>),
 }
 
 impl IceEndpoint {
@@ -44,8 +46,10 @@ impl Endpoint for IceEndpoint {
 
     fn handle_datagram(&mut self, path: Path, datagram: &[u8], now: Instant) {
         let id = self.agent.path_id(path);
-        if self.agent.handle_datagram(id, datagram, now) == Received::Application {
-            self.heard.push_back((path, datagram.to_vec()));
+        match self.agent.handle_datagram(id, datagram, now) {
+            Received::Application => self.heard.push_back(IceEvent::Datagram(path, datagram.to_vec())),
+            Received::Consumed if is_stun(datagram) => {}
+            Received::Consumed => self.heard.push_back(IceEvent::Refused(path, datagram.to_vec())),
         }
     }
 
@@ -67,10 +71,16 @@ impl Endpoint for IceEndpoint {
         if let Some(event) = self.agent.poll_event() {
             return Some(IceEvent::Agent(Box::new(event)));
         }
-        self.heard.pop_front().map(|(path, datagram)| IceEvent::Datagram(path, datagram))
+        self.heard.pop_front()
     }
 
     fn poll_timeout(&mut self) -> Option<Instant> {
         self.agent.poll_timeout()
     }
+}
+
+/// Whether two pairs are the same path, seen from its two ends.
+#[must_use]
+pub fn are_mirror_images(a: &PairReport, b: &PairReport) -> bool {
+    a.local.candidate.address == b.remote.address && b.local.candidate.address == a.remote.address
 }

@@ -20,6 +20,8 @@ mod endpoint;
 mod host;
 mod ice;
 mod link;
+#[cfg(feature = "session")]
+mod peer;
 mod queue;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -31,8 +33,10 @@ use frazil::{Instant, Path, Protocol};
 pub use clock::{Clock, Jump};
 pub use endpoint::Endpoint;
 pub use host::Counters;
-pub use ice::{IceEndpoint, IceEvent};
+pub use ice::{IceEndpoint, IceEvent, are_mirror_images};
 pub use link::{Conditions, PerMille};
+#[cfg(feature = "session")]
+pub use peer::{Given, PeerEndpoint};
 
 use host::Host;
 use link::Link;
@@ -96,6 +100,25 @@ enum Happening<A> {
     Scheduled(Scheduled<A>),
 }
 
+/// What is left to chance. Each has a sequence of its own, so that what happens to one kind of datagram does not
+/// depend on how many of another kind there are: protected ones are not the same in every run.
+struct Chance {
+    stun: fastrand::Rng,
+    others: fastrand::Rng,
+    slack: fastrand::Rng,
+}
+
+impl Chance {
+    fn new(seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        Self { stun: rng.fork(), others: rng.fork(), slack: rng.fork() }
+    }
+
+    fn of(&mut self, datagram: &[u8]) -> &mut fastrand::Rng {
+        if is_stun(datagram) { &mut self.stun } else { &mut self.others }
+    }
+}
+
 /// The network; see the [module](self).
 pub struct Network<E: Endpoint, A = ()> {
     now: Instant,
@@ -105,9 +128,15 @@ pub struct Network<E: Endpoint, A = ()> {
     links: Vec<Link>,
     /// By both ends, in both orders.
     routes: BTreeMap<(IpAddr, IpAddr), LinkId>,
-    rng: fastrand::Rng,
+    chance: Chance,
     said: VecDeque<(HostId, E::Event)>,
     record: Option<Vec<Sent>>,
+}
+
+/// Whether a datagram is STUN, by its first byte (RFC 7983).
+#[must_use]
+pub fn is_stun(datagram: &[u8]) -> bool {
+    datagram.first().is_some_and(|&first| first < 4)
 }
 
 impl<E: Endpoint, A> Network<E, A> {
@@ -121,7 +150,7 @@ impl<E: Endpoint, A> Network<E, A> {
             sockets: BTreeMap::new(),
             links: Vec::new(),
             routes: BTreeMap::new(),
-            rng: fastrand::Rng::with_seed(seed),
+            chance: Chance::new(seed),
             said: VecDeque::new(),
             record: None,
         }
@@ -292,20 +321,14 @@ impl<E: Endpoint, A> Network<E, A> {
         }
     }
 
-    /// What a driver does after every call: all transmits, then all events, then the timer. Tells
-    /// whether there was any of the first two.
+    /// What a driver does after every call: all transmits, then all events, until there is neither, then the timer.
+    /// Tells whether there was any of the first two.
     fn attend(&mut self, host: HostId) -> bool {
         let mut worked = false;
-        let mut buffer = [0; MAX_DATAGRAM];
-        while let Some((path, len)) = self.hosts[host.0].endpoint.poll_transmit(&mut buffer) {
-            self.send(host, path, &buffer[..len]);
+        while self.drain(host) {
             worked = true;
         }
         let h = &mut self.hosts[host.0];
-        while let Some(event) = h.endpoint.poll_event() {
-            self.said.push_back((host, event));
-            worked = true;
-        }
         if let Some(timer) = h.timer.take() {
             self.queue.cancel(timer);
         }
@@ -315,10 +338,24 @@ impl<E: Endpoint, A> Network<E, A> {
             // A driver sleeps for a while, not until its clock shows something: a clock that jumps
             // meanwhile does not move the end of the sleep.
             let sleep = deadline.saturating_duration_since(h.clock.read(self.now));
-            let late = h.timer_slack.mul_f64(self.rng.f64());
+            let late = h.timer_slack.mul_f64(self.chance.slack.f64());
             h.timer = Some(self.queue.push(self.now + sleep + late, Happening::Timer(host)));
         }
         worked
+    }
+
+    fn drain(&mut self, host: HostId) -> bool {
+        let mut any = false;
+        let mut buffer = [0; MAX_DATAGRAM];
+        while let Some((path, len)) = self.hosts[host.0].endpoint.poll_transmit(&mut buffer) {
+            self.send(host, path, &buffer[..len]);
+            any = true;
+        }
+        while let Some(event) = self.hosts[host.0].endpoint.poll_event() {
+            self.said.push_back((host, event));
+            any = true;
+        }
+        any
     }
 
     fn send(&mut self, host: HostId, path: Path, datagram: &[u8]) {
@@ -329,7 +366,8 @@ impl<E: Endpoint, A> Network<E, A> {
             record.push(Sent { at: self.now, host, path, datagram: datagram.to_vec() });
         }
         let Some(&via) = self.routes.get(&(path.local.ip(), path.remote.ip())) else { return };
-        for delay in self.links[via.0].carry(path.local.ip(), &mut self.rng).into_iter().flatten() {
+        let delays = self.links[via.0].carry(path.local.ip(), self.chance.of(datagram));
+        for delay in delays.into_iter().flatten() {
             let (from, to) = (path.local, path.remote);
             self.queue.push(self.now + delay, Happening::Arrival { via, from, to, datagram: datagram.to_vec() });
         }

@@ -5,23 +5,14 @@ use std::time::Duration;
 
 use frazil::ice::{Agent, Config, LocalCandidate, Received, Role, State};
 use frazil::{Instant, Path, PathId, Protocol};
-use frazil_conformance::allocations::{self, CountingAllocator};
+use frazil_conformance::allocations;
 
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
+use crate::counted;
 
 const DATAGRAMS: u32 = 10_000;
 
 /// As in a call at a high rate: the 10,000 datagrams span 50 s, ten rounds of consent checks on each side.
 const BETWEEN_DATAGRAMS: Duration = Duration::from_millis(5);
-
-/// What `call` allocates is added to `blocks`.
-fn counted<R>(blocks: &mut u64, call: impl FnOnce() -> R) -> R {
-    let before = allocations::so_far();
-    let result = call();
-    *blocks += allocations::so_far().since(before).blocks;
-    result
-}
 
 /// One of two agents, with the number of the path to the other one.
 struct Side {
