@@ -6,6 +6,7 @@ mod scenario;
 use std::time::Duration;
 
 use frazil::ice::{Config, Failure, State};
+use frazil_conformance::net::are_mirror_images;
 use frazil_conformance::seeds;
 
 use run::Run;
@@ -16,10 +17,7 @@ const CONNECTED: [State; 2] = [State::Connected, State::Completed];
 /// Once signalling is through and disturbances are over, this is enough to find a path that is not too bad.
 const ENOUGH_TO_CONNECT: Duration = Duration::from_secs(60);
 
-/// A check is given up after 79 RTOs (RFC 8489 section 6.2.1); 16 pairs at a pace of 50 ms make that 63.2 s.
-const LONGEST_CHECK: Duration = Duration::from_millis(63_200);
-
-/// What a pair's turn in the check list, a late timer and the datagrams of the last check add to it.
+/// What late timers and datagrams under way add.
 const MARGIN: Duration = Duration::from_secs(5);
 
 /// No more timeouts than this in one second: 20 checks, and the timers of 16 pairs.
@@ -27,7 +25,7 @@ const BUSIEST_SECOND: u32 = 60;
 
 /// How long it may take, once all is known and calm, until every pair was tried.
 fn longest(scenario: &Scenario) -> Duration {
-    LONGEST_CHECK * (scenario.pairs_in_a_group() + scenario.steps_back()) + MARGIN
+    scenario.topology.longest_search(scenario.disturbances.steps_back())
 }
 
 #[test]
@@ -49,7 +47,7 @@ fn two_agents_find_each_other_where_there_is_a_path() {
 
         for side in [0, 1] {
             let connected = run.first(side, &CONNECTED);
-            if scenario.is_hopeless() {
+            if scenario.topology.is_hopeless() {
                 assert_eq!(connected, None, "side {side} takes what is no path for one");
             }
             if scenario.must_connect() {
@@ -69,8 +67,7 @@ fn two_agents_find_each_other_where_there_is_a_path() {
             run.state(1)
         );
         if let (Some(a), Some(b)) = (run.selected(0), run.selected(1)) {
-            assert_eq!(a.local.candidate.address, b.remote.address, "the pairs are no mirror images");
-            assert_eq!(b.local.candidate.address, a.remote.address, "the pairs are no mirror images");
+            assert!(are_mirror_images(&a, &b), "{a:?}\n{b:?}");
             assert!(a.nominated && b.nominated);
             assert_eq!(run.role(0), run.role(1).opposite());
             assert!(run.exchange(), "what both agree on carries no datagram");
@@ -84,7 +81,8 @@ fn two_agents_find_each_other_where_there_is_a_path() {
 fn failure_is_reported_in_good_time_and_not_too_soon() {
     seeds::check("ice", "failure_is_reported_in_good_time_and_not_too_soon", 400, |seed| {
         let mut scenario = Scenario::random(seed);
-        scenario.links.clear();
+        scenario.topology.links.clear();
+        scenario.restarts.clear();
         if seeds::is_replay() {
             eprintln!("{scenario:#?}");
         }
@@ -97,11 +95,39 @@ fn failure_is_reported_in_good_time_and_not_too_soon() {
             });
             // A clock that leaps takes from the patience, as far as the agent can see.
             let began = scenario.sides[side].credentials;
-            if scenario.is_undisturbed() {
+            if scenario.disturbances.is_empty() {
                 assert!(failed >= began + Config::default().patience, "side {side} gave up after {failed:?}");
             }
         }
     });
+}
+
+#[test]
+fn a_restart_keeps_the_old_path_until_it_has_a_new_one() {
+    let seen = std::cell::Cell::new(0);
+    let only_one = seeds::is_replay();
+    seeds::check("ice", "a_restart_keeps_the_old_path_until_it_has_a_new_one", 400, |seed| {
+        let scenario = Scenario::restarting(seed);
+        if !scenario.must_stay_connected() {
+            return;
+        }
+        if seeds::is_replay() {
+            eprintln!("{scenario:#?}");
+        }
+        let mut run = Run::new(&scenario);
+        run.talk();
+        run.until(scenario.calm_from() + longest(&scenario));
+        for side in [0, 1] {
+            assert_eq!(run.pathless(side), 0, "side {side} had no path for a while");
+            assert_eq!(run.refused(side), 0, "side {side} refused what came over a good path");
+            assert!(run.agent(side).pairs().any(|pair| pair.selected), "side {side} is still on the path from before");
+            assert_eq!(run.counters(side).spins, 0, "side {side} wanted to be woken for nothing");
+        }
+        let [a, b] = [0, 1].map(|side| run.selected(side).expect("it is of the list"));
+        assert!(are_mirror_images(&a, &b), "{a:?}\n{b:?}");
+        seen.set(seen.get() + 1);
+    });
+    assert!(seen.get() >= 100 || only_one, "only {} scenarios say something", seen.get());
 }
 
 #[test]
@@ -177,14 +203,15 @@ fn scenarios_are_of_all_kinds() {
     type Kind = fn(&Scenario) -> bool;
     const MANY: u64 = 400;
     let share = |kind: Kind| (0..MANY).filter(|&seed| kind(&Scenario::random(seed))).count();
-    let kinds: [(&str, Kind); 7] = [
-        ("without a path", Scenario::is_hopeless),
+    let kinds: [(&str, Kind); 8] = [
+        ("without a path", |scenario| scenario.topology.is_hopeless()),
         ("that must connect", Scenario::must_connect),
         ("that must stay connected", Scenario::must_stay_connected),
-        ("with a path that may fail", |scenario| !scenario.is_hopeless() && !scenario.must_stay_connected()),
-        ("with disturbances", |scenario| !scenario.is_undisturbed()),
+        ("with a path that may fail", |scenario| !scenario.topology.is_hopeless() && !scenario.must_stay_connected()),
+        ("with disturbances", |scenario| !scenario.disturbances.is_empty()),
         ("with a role conflict", |scenario| scenario.roles[0] == scenario.roles[1]),
-        ("with many pairs", |scenario| scenario.links.len() >= 4),
+        ("with many pairs", |scenario| scenario.topology.links.len() >= 4),
+        ("with restarts", |scenario| !scenario.restarts.is_empty()),
     ];
     for (name, kind) in kinds {
         assert!(share(kind) >= 40, "only {} of {MANY} scenarios are {name}", share(kind));
