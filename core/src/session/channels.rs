@@ -28,6 +28,8 @@ pub(super) struct Entry {
     /// `str0m`'s name for it, once `str0m` runs.
     pub(super) engine_id: Option<EngineId>,
     pub(super) low_threshold: usize,
+    /// Whether anything was sent over it.
+    pub(super) used: bool,
     /// The length of the message that was last refused since the buffer was full.
     pub(super) refused: Option<usize>,
 }
@@ -74,7 +76,7 @@ impl Channels {
         }
         let id = ChannelId::from_u32(self.next);
         self.next = self.next.checked_add(1)?;
-        self.entries.push(Entry { id, config, state, engine_id, low_threshold: 0, refused: None });
+        self.entries.push(Entry { id, config, state, engine_id, low_threshold: 0, used: false, refused: None });
         self.entries.last_mut()
     }
 

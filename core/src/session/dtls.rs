@@ -19,7 +19,8 @@ use str0m::crypto::{CryptoError, CryptoProvider};
 
 use super::sctp::{self, EmptyMark};
 
-/// A first byte that demultiplexing takes for DTLS (RFC 7983) but that begins no record of DTLS 1.2.
+/// A first byte that demultiplexing takes for DTLS (RFC 7983) but that begins no record: DTLS 1.2 has no such
+/// content type, and in DTLS 1.3 it says that a connection id follows, which is never agreed on here.
 const CONTROL: u8 = 63;
 
 /// The provider of everything cryptographic.

@@ -14,7 +14,7 @@
 //! - [`dtls`]: a hand on the plaintext between its SCTP and its DTLS, and [`sctp`] for what is done there
 //!
 //! and the rest is ours: [`session`], which ties it together, [`channel`] and [`channels`], [`inbox`],
-//! [`early`] and [`certificate`].
+//! [`early`], [`plausible`] and [`certificate`].
 
 // `peer` does not use the session yet. To be removed with its first use.
 #![allow(dead_code, unreachable_pub, unused_imports)]
@@ -28,6 +28,7 @@ mod dtls;
 mod early;
 mod engine;
 mod inbox;
+mod plausible;
 mod randomness;
 mod sctp;
 #[expect(clippy::module_inception, reason = "the module is named for what it holds")]

@@ -17,6 +17,7 @@ use super::dtls;
 use super::early::Early;
 use super::engine::{Engine, Parameters, Step};
 use super::inbox::Inbox;
+use super::plausible::is_plausible;
 use super::randomness::Draws;
 use super::sctp::EmptyMark;
 use crate::Instant;
@@ -30,6 +31,10 @@ const MTU: core::ops::RangeInclusive<usize> = str0m::DATAGRAM_MTU_TARGET_MIN..=s
 
 /// How many datagrams may wait for the caller. More are dropped, as by a socket that is full.
 const MAX_OUTBOX: usize = 4096;
+
+/// Neither limit on messages may stand in the way of `str0m`'s own: an announcement of a channel (RFC 8832)
+/// takes up to 1500 bytes, and an empty message some on its way through.
+const LEAST_LIMIT: u32 = 1500;
 
 /// How long a handshake may go on after the first record in it that was an error.
 ///
@@ -345,7 +350,7 @@ impl Session {
     ///
     /// It may come before [`Self::handle_path`]; a few are kept until then. What is not DTLS is refused.
     pub(crate) fn handle_datagram(&mut self, datagram: &[u8], now: Instant) {
-        if !datagram.first().is_some_and(|first| (20..64).contains(first)) {
+        if !is_plausible(datagram) {
             self.rejected += 1;
             return;
         }
@@ -485,6 +490,7 @@ impl Session {
         }
         running.stale = true;
         entry.refused = None;
+        entry.used = true;
         running.engine.write(engine_id, kind == MessageKind::Text, message).map_err(|_| SendError::NotOpen(channel))
     }
 
@@ -559,9 +565,8 @@ impl Session {
                 draws: Draws::new(&mut self.rng),
                 role: remote.dtls_role,
                 remote_fingerprint: expected.expect("was asked for in `start`"),
-                // An empty message is written as one of this length.
-                send_limit: remote.send_limit().max(size_of::<EmptyMark>() as u32),
-                receive_limit: self.config.max_message_size,
+                send_limit: remote.send_limit().max(LEAST_LIMIT),
+                receive_limit: self.config.max_message_size.max(LEAST_LIMIT),
                 mtu: self.config.mtu,
             },
             now,
@@ -718,8 +723,10 @@ impl Running {
             str0m::Event::ChannelOpen(engine_id, _) => self.take_open(engine_id, channels, inbox),
             str0m::Event::ChannelData(data) => self.take_message(data, channels, inbox),
             str0m::Event::ChannelBufferedAmountLow(engine_id) => {
+                // `str0m` counts the announcement of the channel, too.
                 if let Some(entry) = channels.by_engine_id(engine_id)
                     && entry.state == State::Open
+                    && entry.used
                 {
                     entry.refused = None;
                     inbox.push(Event::BufferedAmountLow(entry.id));

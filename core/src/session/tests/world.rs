@@ -49,6 +49,8 @@ pub(super) struct World {
     pub(super) sent: [usize; 2],
     pub(super) largest: usize,
     pub(super) rng: Rng,
+    /// A side whose events nobody takes.
+    pub(super) deaf: Option<usize>,
     order: u64,
 }
 
@@ -80,6 +82,7 @@ impl World {
             sent: [0, 0],
             largest: 0,
             rng: Rng::new([seed; 32]),
+            deaf: None,
             order: 0,
         }
     }
@@ -96,11 +99,13 @@ impl World {
     }
 
     pub(super) fn introduce(&mut self) {
-        for side in [A, B] {
-            let remote = self.remote(side);
-            self.sides[side].start(remote, self.now).unwrap();
-            self.pump(side);
-        }
+        [A, B].into_iter().for_each(|side| self.introduce_one(side));
+    }
+
+    pub(super) fn introduce_one(&mut self, side: usize) {
+        let remote = self.remote(side);
+        self.sides[side].start(remote, self.now).unwrap();
+        self.pump(side);
     }
 
     pub(super) fn connect_paths(&mut self) {
@@ -171,6 +176,9 @@ impl World {
         while let Some(len) = self.sides[side].poll_transmit(&mut buf) {
             self.transmit(side, &buf[..len]);
         }
+        if self.deaf == Some(side) {
+            return;
+        }
         while let Some(event) = self.sides[side].poll_event() {
             self.events[side].push(event);
         }
@@ -224,10 +232,11 @@ impl World {
         for side in [A, B] {
             if self.sides[side].poll_timeout() == self.next() {
                 let due = self.next().expect("something is due");
-                assert!(due > self.now, "a timeout must be ahead of the time that was handled");
-                self.now = due;
+                self.now = self.now.max(due);
                 self.sides[side].handle_timeout(self.now);
                 self.pump(side);
+                let next = self.sides[side].poll_timeout();
+                assert!(next.is_none_or(|next| next > self.now), "{next:?} was handled, it is {:?}", self.now);
                 return;
             }
         }
