@@ -8,7 +8,10 @@
 //! - `str0m`'s close sends DTLS `close_notify` alone, and nothing at all while SCTP is not established.
 //!   Browsers say farewell with an SCTP ABORT and `close_notify`, and so do we; see [`farewell`].
 //! - Some errors of a received record are no more than a lost record.
+//! - Its handshake waits for a second before it repeats a flight, and gives up after four times.
 
+use core::fmt;
+use core::time::Duration;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,6 +25,18 @@ use super::sctp::{self, EmptyMark};
 /// A first byte that demultiplexing takes for DTLS (RFC 7983) but that begins no record: DTLS 1.2 has no such
 /// content type, and in DTLS 1.3 it says that a connection id follows, which is never agreed on here.
 const CONTROL: u8 = 63;
+
+/// When the first flight without an answer is repeated; each time after twice as long, give or take a
+/// quarter. RFC 6347 section 4.2.4.1 asks for a second in general, and for less where delay hurts. The agent
+/// has seen an answer over the path a moment ago.
+const FIRST_REPETITION: Duration = Duration::from_millis(200);
+
+/// How often a flight is repeated, whether for lack of an answer or since the other side repeats its own.
+/// More often than there is time for: the deadline is what ends a handshake.
+const REPETITIONS: usize = 16;
+
+/// When a handshake has failed.
+const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(60);
 
 /// The provider of everything cryptographic.
 pub(super) fn crypto() -> Arc<CryptoProvider> {
@@ -48,15 +63,9 @@ pub(super) fn farewell(mark: &EmptyMark) -> Vec<u8> {
 #[derive(Debug)]
 struct Provider;
 
-impl Provider {
-    fn inner(&self) -> &'static dyn DtlsProvider {
-        str0m::crypto::from_feature_flags().dtls_provider
-    }
-}
-
 impl DtlsProvider for Provider {
     fn generate_certificate(&self) -> Option<DtlsCert> {
-        self.inner().generate_certificate()
+        str0m::crypto::from_feature_flags().dtls_provider.generate_certificate()
     }
 
     fn new_dtls(
@@ -66,17 +75,36 @@ impl DtlsProvider for Provider {
         version: DtlsVersion,
         mtu: Option<usize>,
     ) -> Result<Box<dyn DtlsInstance>, CryptoError> {
-        let inner = self.inner().new_dtls(certificate, now, version, mtu)?;
+        let mut config = dimpl::Config::builder()
+            .with_crypto_provider(str0m_aws_lc_rs::dimpl_crypto_provider())
+            // ICE has shown that the other side is where it says to be.
+            .use_server_cookie(false)
+            .flight_start_rto(FIRST_REPETITION)
+            .flight_retries(REPETITIONS)
+            .handshake_timeout(HANDSHAKE_DEADLINE);
+        if let Some(mtu) = mtu {
+            config = config.mtu(mtu);
+        }
+        let config = Arc::new(config.build().map_err(CryptoError::DtlsImpl)?);
+        let inner = match version {
+            DtlsVersion::Dtls12 => dimpl::Dtls::new_12(config, certificate.clone(), now),
+            version => return Err(CryptoError::Other(format!("{version} was not asked for"))),
+        };
         Ok(Box::new(Instance { inner, mark: empty_mark(&certificate.private_key), association: None }))
     }
 }
 
-#[derive(Debug)]
 struct Instance {
-    inner: Box<dyn DtlsInstance>,
+    inner: dimpl::Dtls,
     mark: EmptyMark,
     /// Ports and tag of the association, once known.
     association: Option<[u8; sctp::ADDRESS_LEN]>,
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
 }
 
 impl DtlsInstance for Instance {

@@ -412,10 +412,11 @@ impl Session {
         self.inbox.pop()
     }
 
-    /// When to call [`Self::handle_timeout`] at the latest.
+    /// When to call [`Self::handle_timeout`] at the latest. While too many events wait to be taken, nothing
+    /// is due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         match &self.stage {
-            Stage::Running(running) if running.stale && !self.inbox.is_full() => Some(running.engine.now()),
+            Stage::Running(running) if running.stale => (!self.inbox.is_full()).then(|| running.engine.now()),
             Stage::Running(running) => earlier(running.deadline, running.doubt_deadline()),
             Stage::Leaving { since, repeated, .. } => FAREWELLS.get(*repeated).map(|&after| *since + after),
             Stage::Waiting { .. } | Stage::Over => None,

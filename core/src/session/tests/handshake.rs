@@ -35,7 +35,7 @@ fn opens_within_five_round_trips() {
     opens_and_works(&mut world, channel, UNDISTURBED);
 }
 
-/// `str0m`'s handshake dies after about 31 s, path or no path, if it is let run without one.
+/// A handshake dies after a minute, path or no path, if it is let run without one.
 #[test]
 fn a_path_ten_minutes_late_is_in_time() {
     let (mut world, channel) = with_channel(2, Link::GOOD);
@@ -88,16 +88,24 @@ fn any_lost_flight_is_repeated() {
     }
 }
 
+/// At three lost of ten each way, one handshake of a hundred may still come to nothing, and then says so.
 #[test]
 fn connects_through_heavy_loss() {
+    let mut failures = 0;
     for seed in 0..12 {
-        let link = Link { loss: 300, ..Link::BAD };
-        let (mut world, channel) = with_channel(seed, link);
+        let (mut world, channel) = with_channel(seed, Link { loss: 300, ..Link::BAD });
         world.connect_paths();
-        world.run_until(120 * SECOND, |world| world.is_open(A, channel));
+        let failed = |event: &Event| matches!(event, Event::Failed(Failure::Handshake { .. }));
+        let any_failed = |world: &World| world.events.iter().flatten().any(failed);
+        world.run_until(300 * SECOND, |world| world.is_open(A, channel) || any_failed(world));
+        if any_failed(&world) {
+            failures += 1;
+            continue;
+        }
         world.link = Link::GOOD;
         opens_and_works(&mut world, channel, 60 * SECOND);
     }
+    assert!(failures <= 3, "{failures} of 12");
 }
 
 /// Anything that can be sent by someone who sees nothing of the handshake.
@@ -264,7 +272,8 @@ fn one_of_several_fingerprints_is_enough() {
 fn no_answer_is_a_failure_with_its_reason() {
     let (mut world, channel) = with_channel(14, Link { loss: 1000, ..Link::GOOD });
     world.connect_paths();
-    world.run_until(40 * SECOND, |world| world.events[A].contains(&Event::Failed(Failure::Handshake { cause: None })));
+    let failed = Event::Failed(Failure::Handshake { cause: None });
+    world.run_until(61 * SECOND, |world| world.events[A].contains(&failed));
     assert!(world.channel_closed(A, channel));
     assert!(world.sent[A] >= 4, "it was tried more than once");
     is_inert(&mut world, A);
@@ -351,4 +360,36 @@ fn a_whole_session_leaves_the_threads_generator_alone() {
     world.sides[A].close(world.now);
     world.run_for(SECOND);
     assert_eq!(fastrand::get_seed(), before);
+}
+
+#[test]
+#[ignore]
+fn tmp_heavy() {
+    for loss in [300, 200] {
+        let (mut failed, mut slow, mut total) = (0, 0, 0.0);
+        let (mut dtls, mut dfail) = (0.0, 0);
+        for seed in 0..=250 {
+            let link = Link { loss, ..Link::BAD };
+            let (mut world, channel) = with_channel(seed, link);
+            world.connect_paths();
+            let end = world.now + 300 * SECOND;
+            while !world.both_connected() && world.next().is_some_and(|next| next < end) {
+                world.step();
+            }
+            dtls += (world.now - Instant::from_millis(1000)).as_secs_f64();
+            dfail += usize::from(!world.both_connected());
+            while !world.is_open(A, channel) && world.next().is_some_and(|next| next < end) {
+                world.step();
+            }
+            let took = (world.now - Instant::from_millis(1000)).as_secs_f64();
+            if !world.is_open(A, channel) {
+                failed += 1;
+            } else {
+                total += took;
+                slow += usize::from(took > 30.0);
+            }
+        }
+        println!("dtls {}, failed {dfail}", dtls / 251.0);
+        println!("loss {loss}: failed {failed}, slow {slow}, mean {}", total / (251 - failed) as f64);
+    }
 }

@@ -76,12 +76,17 @@ fn partially_reliable_messages_arrive_once_or_not_at_all() {
         for (ordered, reliability) in [
             (true, Reliability::MaxRetransmits(0)),
             (false, Reliability::MaxRetransmits(0)),
-            (true, Reliability::MaxPacketLifeTime(50)),
-            (false, Reliability::MaxPacketLifeTime(50)),
+            (true, Reliability::MaxPacketLifeTime(300)),
+            (false, Reliability::MaxPacketLifeTime(300)),
         ] {
             let config = ChannelConfig { ordered, reliability, ..ChannelConfig::default() };
             let (mut world, ours, theirs) = World::connected_with(seed, Link::BAD, config);
-            exchange(&mut world, [ours, theirs], 100);
+            for number in 0..100 {
+                let data = message(&mut world, number);
+                world.sides[A].send(ours, MessageKind::Binary, &data, world.now).unwrap();
+                world.pump(A);
+                world.run_for(20 * MS);
+            }
             world.run_for(60 * SECOND);
             // What comes after is not held up by what is missing.
             world.link = Link::GOOD;
@@ -90,7 +95,8 @@ fn partially_reliable_messages_arrive_once_or_not_at_all() {
             let mut messages = world.messages(B, theirs);
             assert_eq!(messages.pop().as_deref(), Some(&b"none missing"[..]));
             let mut numbers: Vec<u32> = messages.iter().map(|data| number(data)).collect();
-            assert!((30..100).contains(&numbers.len()), "{reliability:?}: {}", numbers.len());
+            println!("{reliability:?} {ordered} {}", numbers.len());
+            assert!((10..100).contains(&numbers.len()), "{reliability:?}: {}", numbers.len());
             if ordered {
                 assert!(numbers.is_sorted());
             }
