@@ -9,6 +9,7 @@
 //!   Browsers say farewell with an SCTP ABORT and `close_notify`, and so do we; see [`farewell`].
 //! - Some errors of a received record are no more than a lost record.
 //! - Its handshake waits for a second before it repeats a flight, and gives up after four times.
+//! - Its SCTP waits for three seconds; see [`super::hurry`].
 
 use core::fmt;
 use core::time::Duration;
@@ -20,6 +21,7 @@ use str0m::crypto::dtls::{
 };
 use str0m::crypto::{CryptoError, CryptoProvider};
 
+use super::hurry::Hurry;
 use super::sctp::{self, EmptyMark};
 
 /// A first byte that demultiplexing takes for DTLS (RFC 7983) but that begins no record: DTLS 1.2 has no such
@@ -88,17 +90,23 @@ impl DtlsProvider for Provider {
         let config = Arc::new(config.build().map_err(CryptoError::DtlsImpl)?);
         let inner = match version {
             DtlsVersion::Dtls12 => dimpl::Dtls::new_12(config, certificate.clone(), now),
+            DtlsVersion::Auto => dimpl::Dtls::new_auto(config, certificate.clone(), now),
             version => return Err(CryptoError::Other(format!("{version} was not asked for"))),
         };
-        Ok(Box::new(Instance { inner, mark: empty_mark(&certificate.private_key), association: None }))
+        let mark = empty_mark(&certificate.private_key);
+        Ok(Box::new(Instance { inner, now, mark, association: None, connected: false, hurry: Hurry::default() }))
     }
 }
 
 struct Instance {
     inner: dimpl::Dtls,
+    /// The last time that we were told.
+    now: Instant,
     mark: EmptyMark,
     /// Ports and tag of the association, once known.
     association: Option<[u8; sctp::ADDRESS_LEN]>,
+    connected: bool,
+    hurry: Hurry,
 }
 
 impl fmt::Debug for Instance {
@@ -121,14 +129,12 @@ impl DtlsInstance for Instance {
 
     fn send_application_data(&mut self, data: &[u8]) -> Result<usize, DtlsImplError> {
         self.association = sctp::address(data).or(self.association);
-        match sctp::spell_empty_messages(data, &self.mark) {
-            None => self.inner.send_application_data(data),
-            Some(spelt) => {
-                let accepted = self.inner.send_application_data(&spelt)?;
-                // All or nothing is what the trait promises and what `str0m` compares with.
-                Ok(if accepted == spelt.len() { data.len() } else { 0 })
-            }
-        }
+        let spelt = sctp::spell_empty_messages(data, &self.mark);
+        let packet = spelt.as_deref().unwrap_or(data);
+        self.hurry.sent(packet);
+        let accepted = self.inner.send_application_data(packet)?;
+        // All or nothing is what the trait promises and what `str0m` compares with.
+        Ok(if accepted == packet.len() { data.len() } else { 0 })
     }
 
     fn close(&mut self) -> Result<(), DtlsImplError> {
@@ -144,10 +150,30 @@ impl DtlsInstance for Instance {
     }
 
     fn poll_output<'a>(&mut self, buf: &'a mut [u8]) -> DtlsOutput<'a> {
-        self.inner.poll_output(buf)
+        match self.inner.poll_output(buf) {
+            DtlsOutput::Connected => {
+                self.connected = true;
+                DtlsOutput::Connected
+            }
+            DtlsOutput::ApplicationData(data) => {
+                self.hurry.received(data);
+                DtlsOutput::ApplicationData(data)
+            }
+            DtlsOutput::Timeout(at) if self.connected => {
+                DtlsOutput::Timeout(self.hurry.next(self.now).map_or(at, |next| next.min(at)))
+            }
+            output => output,
+        }
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), DtlsImplError> {
+        self.now = now;
+        if self.connected {
+            for packet in self.hurry.due(now) {
+                // It fails once we have left.
+                let _ = self.inner.send_application_data(&packet);
+            }
+        }
         self.inner.handle_timeout(now)
     }
 

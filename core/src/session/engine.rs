@@ -6,6 +6,7 @@ use std::sync::Arc;
 use str0m::change::SdpOffer;
 use str0m::channel::{ChannelConfig, ChannelId};
 use str0m::crypto::CryptoProvider;
+use str0m::crypto::dtls::DtlsVersion;
 use str0m::net::DatagramSend;
 use str0m::{Event, Input, Output, Rtc, RtcConfig, RtcError};
 
@@ -32,9 +33,11 @@ pub(super) struct Parameters<'a> {
     pub(super) send_limit: u32,
     pub(super) receive_limit: u32,
     pub(super) mtu: usize,
+    pub(super) dtls_1_3: bool,
 }
 
 /// One thing that `str0m` has to say.
+#[expect(clippy::large_enum_variant, reason = "taken apart as soon as it is made; a box would cost an allocation")]
 pub(super) enum Step {
     Transmit(DatagramSend),
     Event(Event),
@@ -63,7 +66,10 @@ impl Engine {
         let config = RtcConfig::new()
             .set_crypto_provider(crypto.clone())
             .set_dtls_cert(certificate.to_dtls())
+            .set_dtls_version(if parameters.dtls_1_3 { DtlsVersion::Auto } else { DtlsVersion::Dtls12 })
             .set_local_ice_credentials(virtual_ice::local_credentials())
+            // `Running` compares it, before anything is let through: here it would be one fingerprint, and the
+            // other side would not be told.
             .set_fingerprint_verification(false)
             .set_sctp_max_message_size(parameters.receive_limit)
             // Ours is the limit that counts, per channel; theirs is over all channels.
@@ -161,6 +167,10 @@ impl Engine {
     /// Writes a whole message, or says why not.
     pub(super) fn write(&mut self, id: ChannelId, text: bool, message: &[u8]) -> Result<(), Refused> {
         let mark = self.mark;
+        if message == mark {
+            // It would be spelt as an empty one. Nobody can know it who does not hold our private key.
+            return Err(Refused);
+        }
         let message = if message.is_empty() { &mark } else { message };
         self.draws.lend(|| {
             let mut channel = self.rtc.channel(id).ok_or(Refused)?;

@@ -276,6 +276,23 @@ fn a_message_beyond_what_we_take_is_not_taken() {
     assert!([A, B].iter().all(|&side| world.events[side].last() == Some(&Event::Closed)));
 }
 
+/// RFC 8831 section 6.6 wants UTF-8. The channel ends, rather than have a hole; the session goes on.
+#[test]
+fn text_that_is_none_closes_the_channel() {
+    let (mut world, ours, theirs) = World::connected(14, Link::GOOD);
+    let stays = create(&mut world, A, named("stays")).unwrap();
+    world.run_for(SECOND);
+    let stays_there = world.accepted(B).unwrap();
+    world.send(A, ours, "text");
+    world.sides[A].send_unchecked(ours, MessageKind::Text, &[0xFF]);
+    world.send(A, ours, "more text");
+    world.send(A, stays, "still");
+    world.run_for(SECOND);
+    assert_eq!(world.texts(B, theirs), ["text"]);
+    assert!(world.channel_closed(A, ours) && world.channel_closed(B, theirs));
+    assert_eq!(world.texts(B, stays_there), ["still"]);
+}
+
 #[test]
 fn a_full_buffer_refuses_and_says_when_there_is_room() {
     let config = Config { send_buffer: 100_000, ..Config::default() };

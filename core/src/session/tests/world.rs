@@ -141,10 +141,6 @@ impl World {
         })
     }
 
-    pub(super) fn both_connected(&self) -> bool {
-        [A, B].iter().all(|&side| self.events[side].contains(&Event::Connected))
-    }
-
     /// Sends, and moves nothing else.
     pub(super) fn send(&mut self, side: usize, channel: ChannelId, text: &str) {
         self.sides[side].send(channel, MessageKind::Text, text.as_bytes(), self.now).unwrap();
