@@ -1,0 +1,187 @@
+//! `cargo xtask test`: the table of steps.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::arguments::{no_more_options, take_flag, take_number};
+use crate::cargo_tool::CargoTool;
+use crate::counts::Counts;
+use crate::fuzz;
+use crate::job::Job;
+use crate::report::Report;
+use crate::repository::Repository;
+use crate::setup::{Need, Setup, Unmet};
+use crate::step::{Context, Step};
+
+/// Everything that is tested. What fails soonest comes first.
+const STEPS: &[Step] = &[
+    Step { name: "format", needs: &[], run: format },
+    Step { name: "lint", needs: &[], run: lint },
+    Step { name: "core alone", needs: &[], run: core_alone },
+    Step { name: "tests", needs: &[], run: tests },
+    Step { name: "documentation", needs: &[], run: documentation },
+    Step { name: "fuzz corpus", needs: &[], run: fuzz_corpus },
+    Step { name: "licences", needs: &[Need::Tool(CargoTool::Deny)], run: licences },
+    Step { name: "advisories", needs: &[Need::Tool(CargoTool::Deny)], run: advisories },
+    Step { name: "instructions", needs: &[Need::program(&["valgrind"])], run: instructions },
+    Step { name: "browser", needs: BROWSER_NEEDS, run: browser },
+    Step { name: "fuzz", needs: fuzz::NEEDS, run: fuzz::all },
+];
+
+const BROWSER_SUITE: &str = "conformance/browser";
+
+/// Chromium runs in a network namespace of its own, which `ip` makes.
+const BROWSER_NEEDS: &[Need] = &[
+    Need::Program { any_of: &["chromium", "chromium-browser", "google-chrome"], package: "chromium" },
+    Need::Program { any_of: &["node"], package: "nodejs" },
+    Need::program(&["npm"]),
+    Need::Program { any_of: &["ip"], package: "iproute2" },
+    Need::NodeModules { folder: BROWSER_SUITE },
+];
+
+const FUZZ_MANIFEST: &str = "fuzz/Cargo.toml";
+const DENY_WARNINGS: &[&str] = &["--", "-D", "warnings"];
+
+fn format(context: &Context<'_>) -> Counts {
+    let mut counts = cargo(context, &["fmt", "--all", "--check"]);
+    counts.add(cargo(context, &["fmt", "--manifest-path", FUZZ_MANIFEST, "--check"]));
+    counts
+}
+
+fn lint(context: &Context<'_>) -> Counts {
+    let clippy =
+        |selection: &[&str]| cargo(context, &[&["clippy", "--all-targets"], selection, DENY_WARNINGS].concat());
+    let mut counts = clippy(&["--workspace"]);
+    counts.add(clippy(&["--package", "frazil", "--no-default-features"]));
+    counts.add(Counts::single(in_fuzz(context, "clippy").args(["--all-targets"]).args(DENY_WARNINGS).run().success));
+    counts
+}
+
+/// What a game or a VPN takes: STUN, ICE and SDP without the secured session.
+fn core_alone(context: &Context<'_>) -> Counts {
+    cargo_test(cargo_job(context).args(["test", "--package", "frazil", "--no-default-features"]))
+}
+
+fn tests(context: &Context<'_>) -> Counts {
+    cargo_test(cargo_job(context).args(["test", "--workspace"]))
+}
+
+fn documentation(context: &Context<'_>) -> Counts {
+    let job = cargo_job(context).args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
+    Counts::single(job.run().success)
+}
+
+/// Every input of the corpus once, without libFuzzer.
+fn fuzz_corpus(context: &Context<'_>) -> Counts {
+    cargo_test(in_fuzz(context, "test").arg("--lib"))
+}
+
+fn licences(context: &Context<'_>) -> Counts {
+    let check = |arguments: &[&str]| {
+        let job = CargoTool::Deny.job(context.label, context.repository).args(arguments);
+        Counts::single(job.args(["check", "licenses", "bans", "sources"]).run().success)
+    };
+    let mut counts = check(&["--workspace"]);
+    counts.add(check(&["--manifest-path", FUZZ_MANIFEST, "--config", "deny.toml"]));
+    counts
+}
+
+/// Known holes in dependencies. The list of them comes from the network, and not every machine may fetch it.
+fn advisories(context: &Context<'_>) -> Counts {
+    let deny = || CargoTool::Deny.job(context.label, context.repository);
+    if !deny().args(["fetch", "db"]).limit(Duration::from_secs(60)).run().success {
+        return Counts::skip(context.label, "the advisory database could not be fetched");
+    }
+    Counts::single(deny().args(["check", "advisories"]).run().success)
+}
+
+/// The budget of instructions for one ICE connection, counted by callgrind.
+fn instructions(context: &Context<'_>) -> Counts {
+    cargo(
+        context,
+        &["run", "--quiet", "--release", "--package", "frazil-conformance", "--bin", "ice-cost", "--", "--check"],
+    )
+}
+
+/// The demo's page in a real browser against the native peer.
+fn browser(context: &Context<'_>) -> Counts {
+    let npm = |arguments: &[&str]| {
+        Job::new(context.label, "npm", &context.repository.root().join(BROWSER_SUITE)).args(arguments).run()
+    };
+    let mut counts = Counts::single(npm(&["run", "check"]).success);
+    let finished = npm(&["test"]);
+    counts.add(Counts::of_run(Counts::of_node_test, &finished.output, finished.success));
+    counts
+}
+
+fn cargo_job(context: &Context<'_>) -> Job {
+    Job::new(context.label, "cargo", context.repository.root())
+}
+
+/// A cargo command that is one test by itself.
+fn cargo(context: &Context<'_>, arguments: &[&str]) -> Counts {
+    Counts::single(cargo_job(context).args(arguments).run().success)
+}
+
+/// A cargo command on the fuzz crate, which is a workspace of its own but need not build everything anew.
+fn in_fuzz(context: &Context<'_>, subcommand: &str) -> Job {
+    let job = cargo_job(context).args([subcommand, "--manifest-path", FUZZ_MANIFEST]);
+    job.arg("--target-dir").arg(context.repository.target())
+}
+
+fn cargo_test(job: Job) -> Counts {
+    let finished = job.arg("--no-fail-fast").run();
+    Counts::of_run(Counts::of_cargo_test, &finished.output, finished.success)
+}
+
+/// `cargo xtask test [STEP…] [--seconds N] [--list]`.
+pub(crate) fn run(repository: &Repository, mut arguments: Vec<String>) -> Result<ExitCode, String> {
+    let seconds = take_number(&mut arguments, "--seconds")?.unwrap_or(60);
+    let list = take_flag(&mut arguments, "--list");
+    no_more_options(&arguments)?;
+    let chosen: Vec<&Step> = STEPS
+        .iter()
+        .filter(|step| arguments.is_empty() || arguments.iter().any(|word| step.name.contains(word)))
+        .collect();
+    if let Some(word) = arguments.iter().find(|word| !STEPS.iter().any(|step| step.name.contains(*word))) {
+        return Err(format!("no step has `{word}` in its name; `--list` names them"));
+    }
+    if list {
+        chosen.iter().for_each(|step| println!("{}", step.name));
+        return Ok(ExitCode::SUCCESS);
+    }
+
+    let mut setup = Setup::new(repository);
+    let mut outcomes = Vec::new();
+    for step in chosen {
+        println!("== {}", step.name);
+        let context = Context { label: step.name, repository, fuzz_time: Duration::from_secs(seconds) };
+        let outcome = step.execute(&mut setup, &context);
+        println!("== {}: {}", step.name, outcome.counts);
+        outcomes.push(outcome);
+    }
+    let report = Report(outcomes);
+    println!("\n{report}");
+    Ok(if report.total().failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// `cargo xtask setup`: meets the needs of every step.
+pub(crate) fn set_up(repository: &Repository, arguments: Vec<String>) -> Result<ExitCode, String> {
+    if let Some(argument) = arguments.first() {
+        return Err(format!("`setup` takes no arguments, not `{argument}`"));
+    }
+    let mut setup = Setup::new(repository);
+    // First together, so that packages are fetched in one go; then one by one, to say what each step lacks.
+    let _ = setup.meet(&STEPS.iter().flat_map(|step| step.needs).copied().collect::<Vec<Need>>());
+    let mut complete = true;
+    for step in STEPS {
+        match setup.meet(step.needs) {
+            Ok(()) => println!("{}: ready", step.name),
+            Err(Unmet::Unavailable(why) | Unmet::Broken(why)) => {
+                complete = false;
+                println!("{}: cannot run: {why}", step.name);
+            }
+        }
+    }
+    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
