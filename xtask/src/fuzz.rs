@@ -97,6 +97,8 @@ fn one(context: &Context<'_>, build: &Build, target: &str) -> bool {
         .args(options(context.repository, target))
         .args([&format!("-max_total_time={seconds}"), "-verbosity=0", "-print_final_stats=1"])
         .limit(context.fuzz_time + Duration::from_secs(180))
+        // The dictionary that libFuzzer recommends is long, and no help to a reader.
+        .show(|line| !line.contains("# Uses: ") && !line.starts_with("######"))
         .run()
         .success
 }

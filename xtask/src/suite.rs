@@ -123,9 +123,9 @@ fn cargo(context: &Context<'_>, arguments: &[&str]) -> Counts {
     Counts::single(cargo_job(context).args(arguments).run().success)
 }
 
-/// A cargo command on the fuzz crate, which is a workspace of its own but need not build everything anew.
+/// A cargo command on the fuzz crate without libFuzzer. It is a workspace of its own but need not build everything anew.
 fn in_fuzz(context: &Context<'_>, subcommand: &str) -> Job {
-    let job = cargo_job(context).args([subcommand, "--manifest-path", FUZZ_MANIFEST]);
+    let job = cargo_job(context).args([subcommand, "--manifest-path", FUZZ_MANIFEST, "--no-default-features"]);
     job.arg("--target-dir").arg(context.repository.target())
 }
 
@@ -139,13 +139,7 @@ pub(crate) fn run(repository: &Repository, mut arguments: Vec<String>) -> Result
     let seconds = take_number(&mut arguments, "--seconds")?.unwrap_or(60);
     let list = take_flag(&mut arguments, "--list");
     no_more_options(&arguments)?;
-    let chosen: Vec<&Step> = STEPS
-        .iter()
-        .filter(|step| arguments.is_empty() || arguments.iter().any(|word| step.name.contains(word)))
-        .collect();
-    if let Some(word) = arguments.iter().find(|word| !STEPS.iter().any(|step| step.name.contains(*word))) {
-        return Err(format!("no step has `{word}` in its name; `--list` names them"));
-    }
+    let chosen = chosen(&arguments)?;
     if list {
         chosen.iter().for_each(|step| println!("{}", step.name));
         return Ok(ExitCode::SUCCESS);
@@ -163,6 +157,21 @@ pub(crate) fn run(repository: &Repository, mut arguments: Vec<String>) -> Result
     let report = Report(outcomes);
     println!("\n{report}");
     Ok(if report.total().failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The steps that the words name: by its whole name one step, by a part of it several, by no word all.
+fn chosen(words: &[String]) -> Result<Vec<&'static Step>, String> {
+    if words.is_empty() {
+        return Ok(STEPS.iter().collect());
+    }
+    let means = |word: &String, step: &Step| match STEPS.iter().any(|step| step.name == word) {
+        true => step.name == word,
+        false => step.name.contains(word.as_str()),
+    };
+    if let Some(word) = words.iter().find(|word| !STEPS.iter().any(|step| means(word, step))) {
+        return Err(format!("no step has `{word}` in its name; `--list` names them"));
+    }
+    Ok(STEPS.iter().filter(|step| words.iter().any(|word| means(word, step))).collect())
 }
 
 /// `cargo xtask setup`: meets the needs of every step.
@@ -184,4 +193,27 @@ pub(crate) fn set_up(repository: &Repository, arguments: Vec<String>) -> Result<
         }
     }
     Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_chosen_by_whole_name_or_part() {
+        let names = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+            chosen(&words).map(|steps| steps.iter().map(|step| step.name).collect::<Vec<_>>())
+        };
+        assert_eq!(names(&[]).unwrap().len(), STEPS.len());
+        assert_eq!(names(&["fuzz"]).unwrap(), ["fuzz"]);
+        assert_eq!(names(&["corpus", "form"]).unwrap(), ["format", "fuzz corpus"]);
+        assert!(names(&["format", "nonsense"]).unwrap_err().contains("nonsense"));
+    }
+
+    #[test]
+    fn every_step_has_a_name_of_its_own() {
+        let names: std::collections::BTreeSet<_> = STEPS.iter().map(|step| step.name).collect();
+        assert_eq!(names.len(), STEPS.len());
+    }
 }
