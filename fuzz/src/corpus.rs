@@ -24,3 +24,13 @@ fn replay(target: &str, run: fn(&[u8])) {
 fn stun() {
     replay("stun", crate::stun);
 }
+
+#[test]
+fn sdp() {
+    replay("sdp", crate::sdp);
+}
+
+#[test]
+fn candidate() {
+    replay("candidate", crate::candidate);
+}

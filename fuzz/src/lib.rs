@@ -2,8 +2,12 @@
 //!
 //! They are plain functions, so that the corpus is also replayed by `cargo test`, on any machine and with a debugger.
 
+mod candidate;
+mod sdp;
 mod stun;
 
+pub use candidate::candidate;
+pub use sdp::sdp;
 pub use stun::stun;
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ pub(crate) struct NamedPath {
     /// Its segments. One that leads to a module of this crate begins with `crate`; `core` and `alloc` are spelt `std`.
     pub(crate) segments: Vec<String>,
     pub(crate) line: usize,
+    /// Whether it stands in a module `tests`.
+    pub(crate) in_tests: bool,
 }
 
 /// What a pair of braces holds.
@@ -89,7 +91,8 @@ pub(crate) fn named_paths(source: &str, module: &[String]) -> Vec<NamedPath> {
         if opens_group {
             braces.push(Brace::Group(segments));
         } else {
-            found.push(NamedPath { segments: resolve(segments, &module), line: token.line });
+            let in_tests = module.iter().any(|name| name == "tests");
+            found.push(NamedPath { segments: resolve(segments, &module), line: token.line, in_tests });
         }
     }
     found
