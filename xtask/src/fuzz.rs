@@ -63,8 +63,9 @@ pub(crate) fn run(repository: &Repository, mut arguments: Vec<String>) -> Result
 pub(crate) fn all(context: &Context<'_>) -> Counts {
     let repository = context.repository;
     let build = Build::new(repository, false);
-    if !CargoTool::Fuzz.job(context.label, repository).args(build.arguments("build")).run().success {
-        return Counts::single(false);
+    let built = CargoTool::Fuzz.job(context.label, repository).args(build.arguments("build")).run();
+    if !built.success {
+        return Counts::of_command(&built);
     }
     let waiting = Mutex::new(VecDeque::from(targets(repository)));
     let total = Mutex::new(Counts::default());
@@ -73,17 +74,14 @@ pub(crate) fn all(context: &Context<'_>) -> Counts {
         for _ in 0..workers {
             scope.spawn(|| {
                 while let Some(target) = { waiting.lock().expect("no worker panics").pop_front() } {
-                    let success = one(context, &build, &target);
-                    total.lock().expect("no worker panics").add(Counts::single(success));
+                    let counts = Counts::check(&target, one(context, &build, &target));
+                    total.lock().expect("no worker panics").add(counts);
                 }
             });
         }
     });
-    let mut total = total.into_inner().expect("no worker panics");
-    if total.passed == 0 && total.failed == 0 {
-        total.failed = 1;
-    }
-    total
+    let total = total.into_inner().expect("no worker panics");
+    if total == Counts::default() { Counts::check("there are no targets", false) } else { total }
 }
 
 fn one(context: &Context<'_>, build: &Build, target: &str) -> bool {

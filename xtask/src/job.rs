@@ -25,6 +25,8 @@ pub(crate) struct Job {
 
 /// What came of it.
 pub(crate) struct Finished {
+    /// What was run.
+    pub(crate) command: String,
     pub(crate) success: bool,
     /// Both of its output streams, in the order in which the lines came.
     pub(crate) output: String,
@@ -69,12 +71,13 @@ impl Job {
 
     /// Runs it to its end.
     pub(crate) fn run(mut self) -> Finished {
+        let command = words(&self.command);
         let mut child = match self.command.spawn() {
             Ok(child) => child,
             Err(error) => {
-                let line = format!("{} did not start: {error}", self.command.get_program().display());
+                let line = format!("{command} did not start: {error}");
                 println!("{} | {line}", self.label);
-                return Finished { success: false, output: line };
+                return Finished { command, success: false, output: line };
             }
         };
         let lines = lines_of(&mut child);
@@ -114,8 +117,15 @@ impl Job {
         if !status.success() && !killed {
             keep(&format!("ended with {status}"));
         }
-        Finished { success: status.success(), output }
+        Finished { command, success: status.success(), output }
     }
+}
+
+/// The command as one would type it, without the folder that its program lies in.
+fn words(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default();
+    let words = std::iter::once(program).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 /// The lines of both output streams of `child` as they come.
@@ -158,7 +168,7 @@ mod tests {
     #[test]
     fn output_and_status_are_kept() {
         let finished = shell("printf 'one\\ntwo'; echo three >&2; exit 3").run();
-        assert!(!finished.success);
+        assert!(!finished.success && finished.command.starts_with("sh -c printf"), "{}", finished.command);
         for line in ["one", "two", "three"] {
             assert!(finished.output.lines().any(|l| l == line), "{}", finished.output);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::counts::Counts;
 use crate::step::Outcome;
 
-/// Everything that came of a run. Prints as a table, the skips with their reasons, and the one line that counts.
+/// Everything that came of a run. Prints as a table, what failed, what was skipped and why, and the one line that counts.
 pub(crate) struct Report(pub(crate) Vec<Outcome>);
 
 impl Report {
@@ -23,9 +23,9 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.0.iter().map(|outcome| outcome.name.len()).max().unwrap_or(0).max("step".len());
         writeln!(f, "{:width$}  passed  failed  skipped   set-up      run", "step")?;
-        for Outcome { name, counts, setup, run, .. } in &self.0 {
-            let mark = if counts.failed > 0 { "  <- failed" } else { "" };
-            let (passed, failed, skipped) = (counts.passed, counts.failed, counts.skipped.len());
+        for Outcome { name, counts, setup, run } in &self.0 {
+            let mark = if counts.failed.is_empty() { "" } else { "  <- failed" };
+            let (passed, failed, skipped) = (counts.passed, counts.failed.len(), counts.skipped.len());
             writeln!(
                 f,
                 "{name:width$}  {passed:6}  {failed:6}  {skipped:7}  {}  {}{mark}",
@@ -38,8 +38,8 @@ impl fmt::Display for Report {
         writeln!(f, "{:width$}  {:6}  {:6}  {:7}  {}  {}", "", "", "", "", Clock(setup), Clock(run))?;
 
         for outcome in &self.0 {
-            if let Some(trouble) = &outcome.trouble {
-                writeln!(f, "failed   {}: {trouble}", outcome.name)?;
+            for what in &outcome.counts.failed {
+                writeln!(f, "failed   {}: {what}", outcome.name)?;
             }
         }
         for outcome in &self.0 {
@@ -70,26 +70,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_ends_with_the_sum_and_names_every_skip_and_trouble() {
-        let outcome = |name, counts, trouble: Option<&str>| Outcome {
-            name,
-            counts,
-            setup: Duration::from_millis(40),
-            run: Duration::from_millis(75_250),
-            trouble: trouble.map(str::to_owned),
-        };
+    fn the_table_ends_with_the_sum_and_names_what_failed_and_what_was_skipped() {
+        let (setup, run) = (Duration::from_millis(40), Duration::from_millis(75_250));
+        let outcome = |name, counts| Outcome { name, counts, setup, run };
         let mut tests = Counts { passed: 40, ..Counts::default() };
         tests.add(Counts::skip("slow", "needs an hour"));
         let report = Report(vec![
-            outcome("format", Counts::single(true), None),
-            outcome("tests", tests, None),
-            outcome("browser", Counts::skip("browser", "no chromium"), None),
-            outcome("licences", Counts::single(false), Some("cargo-deny does not build")),
+            outcome("format", Counts::check("cargo fmt", true)),
+            outcome("tests", tests),
+            outcome("browser", Counts::skip("browser", "no chromium")),
+            outcome("licences", Counts::check("cargo deny", false)),
         ]);
         let text = report.to_string();
         assert!(text.ends_with("\n41 passed, 1 failed, 2 skipped"), "{text}");
         assert!(text.contains("skipped  tests: slow: needs an hour\nskipped  browser: no chromium\n"), "{text}");
-        assert!(text.contains("failed   licences: cargo-deny does not build\n"), "{text}");
+        assert!(text.contains("failed   licences: cargo deny\n"), "{text}");
         assert!(text.contains("format         1       0        0        -   1:15.3\n"), "{text}");
     }
 }

@@ -29,8 +29,6 @@ pub(crate) struct Outcome {
     pub(crate) setup: Duration,
     /// What the step itself took.
     pub(crate) run: Duration,
-    /// Why it did not run although it ought to have.
-    pub(crate) trouble: Option<String>,
 }
 
 impl Step {
@@ -39,11 +37,11 @@ impl Step {
         let started = Instant::now();
         let met = setup.meet(self.needs);
         let ready = Instant::now();
-        let (counts, trouble) = match met {
-            Ok(()) => ((self.run)(context), None),
-            Err(Unmet::Unavailable(why)) => (Counts::skip(self.name, why), None),
-            Err(Unmet::Broken(why)) => (Counts::single(false), Some(why)),
+        let counts = match met {
+            Ok(()) => (self.run)(context),
+            Err(Unmet::Unavailable(why)) => Counts::skip(self.name, why),
+            Err(Unmet::Broken(why)) => Counts::check(format!("its set-up: {why}"), false),
         };
-        Outcome { name: self.name, counts, setup: ready - started, run: ready.elapsed(), trouble }
+        Outcome { name: self.name, counts, setup: ready - started, run: ready.elapsed() }
     }
 }

@@ -42,9 +42,14 @@ const BROWSER_NEEDS: &[Need] = &[
 const FUZZ_MANIFEST: &str = "fuzz/Cargo.toml";
 const DENY_WARNINGS: &[&str] = &["--", "-D", "warnings"];
 
+/// The workspaces beside the main one.
+const OTHER_MANIFESTS: &[&str] = &[FUZZ_MANIFEST, "conformance/compare/Cargo.toml"];
+
 fn format(context: &Context<'_>) -> Counts {
     let mut counts = cargo(context, &["fmt", "--all", "--check"]);
-    counts.add(cargo(context, &["fmt", "--manifest-path", FUZZ_MANIFEST, "--check"]));
+    for manifest in OTHER_MANIFESTS {
+        counts.add(cargo(context, &["fmt", "--manifest-path", manifest, "--check"]));
+    }
     counts
 }
 
@@ -53,7 +58,7 @@ fn lint(context: &Context<'_>) -> Counts {
         |selection: &[&str]| cargo(context, &[&["clippy", "--all-targets"], selection, DENY_WARNINGS].concat());
     let mut counts = clippy(&["--workspace"]);
     counts.add(clippy(&["--package", "frazil", "--no-default-features"]));
-    counts.add(Counts::single(in_fuzz(context, "clippy").args(["--all-targets"]).args(DENY_WARNINGS).run().success));
+    counts.add(Counts::of_command(&in_fuzz(context, "clippy").arg("--all-targets").args(DENY_WARNINGS).run()));
     counts
 }
 
@@ -68,7 +73,7 @@ fn tests(context: &Context<'_>) -> Counts {
 
 fn documentation(context: &Context<'_>) -> Counts {
     let job = cargo_job(context).args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
-    Counts::single(job.run().success)
+    Counts::of_command(&job.run())
 }
 
 /// Every input of the corpus once, without libFuzzer.
@@ -79,7 +84,7 @@ fn fuzz_corpus(context: &Context<'_>) -> Counts {
 fn licences(context: &Context<'_>) -> Counts {
     let check = |arguments: &[&str]| {
         let job = CargoTool::Deny.job(context.label, context.repository).args(arguments);
-        Counts::single(job.args(["check", "licenses", "bans", "sources"]).run().success)
+        Counts::of_command(&job.args(["check", "licenses", "bans", "sources"]).run())
     };
     let mut counts = check(&["--workspace"]);
     counts.add(check(&["--manifest-path", FUZZ_MANIFEST, "--config", "deny.toml"]));
@@ -92,15 +97,14 @@ fn advisories(context: &Context<'_>) -> Counts {
     if !deny().args(["fetch", "db"]).limit(Duration::from_secs(60)).run().success {
         return Counts::skip(context.label, "the advisory database could not be fetched");
     }
-    Counts::single(deny().args(["check", "advisories"]).run().success)
+    Counts::of_command(&deny().args(["check", "advisories"]).run())
 }
 
-/// The budget of instructions for one ICE connection, counted by callgrind.
+/// The budget of instructions for one ICE connection, counted by callgrind. The session has no part in it, and would
+/// have to be built anew for the release profile.
 fn instructions(context: &Context<'_>) -> Counts {
-    cargo(
-        context,
-        &["run", "--quiet", "--release", "--package", "frazil-conformance", "--bin", "ice-cost", "--", "--check"],
-    )
+    let program = ["--package", "frazil-conformance", "--no-default-features", "--bin", "ice-cost"];
+    cargo(context, &[&["run", "--release"], &program[..], &["--", "--check"]].concat())
 }
 
 /// The demo's page in a real browser against the native peer.
@@ -108,9 +112,8 @@ fn browser(context: &Context<'_>) -> Counts {
     let npm = |arguments: &[&str]| {
         Job::new(context.label, "npm", &context.repository.root().join(BROWSER_SUITE)).args(arguments).run()
     };
-    let mut counts = Counts::single(npm(&["run", "check"]).success);
-    let finished = npm(&["test"]);
-    counts.add(Counts::of_run(Counts::of_node_test, &finished.output, finished.success));
+    let mut counts = Counts::of_command(&npm(&["run", "check"]));
+    counts.add(Counts::of_tests(Counts::of_node_test, &npm(&["test"])));
     counts
 }
 
@@ -120,7 +123,7 @@ fn cargo_job(context: &Context<'_>) -> Job {
 
 /// A cargo command that is one test by itself.
 fn cargo(context: &Context<'_>, arguments: &[&str]) -> Counts {
-    Counts::single(cargo_job(context).args(arguments).run().success)
+    Counts::of_command(&cargo_job(context).args(arguments).run())
 }
 
 /// A cargo command on the fuzz crate without libFuzzer. It is a workspace of its own but need not build everything anew.
@@ -130,8 +133,7 @@ fn in_fuzz(context: &Context<'_>, subcommand: &str) -> Job {
 }
 
 fn cargo_test(job: Job) -> Counts {
-    let finished = job.arg("--no-fail-fast").run();
-    Counts::of_run(Counts::of_cargo_test, &finished.output, finished.success)
+    Counts::of_tests(Counts::of_cargo_test, &job.arg("--no-fail-fast").run())
 }
 
 /// `cargo xtask test [STEP…] [--seconds N] [--list]`.
@@ -156,7 +158,7 @@ pub(crate) fn run(repository: &Repository, mut arguments: Vec<String>) -> Result
     }
     let report = Report(outcomes);
     println!("\n{report}");
-    Ok(if report.total().failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.total().failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The steps that the words name: by its whole name one step, by a part of it several, by no word all.
