@@ -3,10 +3,13 @@
 //! They are plain functions, so that the corpus is also replayed by `cargo test`, on any machine and with a debugger.
 
 mod candidate;
+mod peer;
 mod sdp;
 mod stun;
+mod world;
 
 pub use candidate::candidate;
+pub use peer::peer;
 pub use sdp::sdp;
 pub use stun::stun;
 
