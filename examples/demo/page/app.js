@@ -117,6 +117,7 @@ class App {
 
   /** Ends the connection and leaves the room. */
   async close() {
+    this.#session?.leaving();
     await this.#conversation?.bye();
     this.#session?.end("us", "");
     this.#signaling.leave();
@@ -158,6 +159,11 @@ class App {
   /** @param {number} size in bytes */
   askForFile(size) {
     this.#conversation?.askForFile(size);
+  }
+
+  /** Asks the other side to close the connection. */
+  askToClose() {
+    this.#conversation?.askToClose();
   }
 
   get paths() {
@@ -312,6 +318,7 @@ class App {
       echo: (id, text, roundTrip) => this.#echoed(id, text, roundTrip),
       fileWanted: (size) => this.#fileWanted(size),
       refused: (why) => view.addMessage("note", `The other side refused: ${why}`),
+      closeWanted: () => this.close(),
       bye: () => session.end("them", "bye"),
     });
   }

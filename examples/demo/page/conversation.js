@@ -8,6 +8,7 @@
  * @property {(id: number, text: string, roundTrip: number) => void} echo `roundTrip` in milliseconds
  * @property {(size: number) => void} fileWanted
  * @property {(why: string) => void} refused
+ * @property {() => void} closeWanted
  * @property {() => void} bye
  */
 
@@ -66,6 +67,10 @@ export class Conversation {
     this.#send({ type: "send-file", size });
   }
 
+  askToClose() {
+    this.#send({ type: "close" });
+  }
+
   /** @param {string} why */
   refuse(why) {
     this.#send({ type: "refused", why });
@@ -121,6 +126,9 @@ export class Conversation {
         break;
       case "refused":
         handlers.refused(String(message.why ?? "").slice(0, MAX_TEXT));
+        break;
+      case "close":
+        handlers.closeWanted();
         break;
       case "bye":
         handlers.bye();

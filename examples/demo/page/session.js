@@ -23,6 +23,7 @@ export class Session {
   #pc;
   #handlers;
   #ended = false;
+  #leaving = false;
   /** Signalling messages are taken one after the other, whatever each of them waits for. */
   #turn = Promise.resolve();
   /** @type {ReturnType<typeof setTimeout>} */
@@ -137,6 +138,11 @@ export class Session {
     return this.#ended;
   }
 
+  /** We are about to end the connection: however it ends now, it was us. */
+  leaving() {
+    this.#leaving = true;
+  }
+
   /**
    * Ends the connection. Only the first end counts.
    * @param {EndedBy} by
@@ -145,6 +151,7 @@ export class Session {
   end(by, why) {
     if (this.#ended) return;
     this.#ended = true;
+    if (this.#leaving) [by, why] = ["us", ""];
     clearTimeout(this.#patience);
     this.#pc.close();
     this.#state("connection", "closed");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream, UdpSocket, tcp};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
@@ -275,7 +275,7 @@ impl Shell {
             }
             Front::Streams(streams) => {
                 if let Some(stream) = streams.get(&to) {
-                    let _ = stream.writer.try_send(data);
+                    let _ = stream.writer.try_send(fill(data));
                 }
             }
         }
@@ -342,7 +342,7 @@ async fn open(stream: TcpStream, client: SocketAddr, inputs: &mpsc::Sender<Input
 }
 
 async fn read_stream(
-    mut stream: tcp::OwnedReadHalf,
+    stream: tcp::OwnedReadHalf,
     client: SocketAddr,
     inputs: mpsc::Sender<Input>,
     opened: tokio::sync::oneshot::Receiver<()>,
@@ -350,14 +350,40 @@ async fn read_stream(
     if opened.await.is_err() {
         return;
     }
-    let mut buffer = vec![0; MAX_DATAGRAM];
-    while let Ok(Ok(length @ 1..)) = timeout(STREAM_SILENCE, stream.read(&mut buffer)).await {
-        let data = buffer[..length].to_vec();
+    let mut stream = BufReader::new(stream);
+    while let Ok(Ok(data)) = timeout(STREAM_SILENCE, read_frame(&mut stream)).await {
         if inputs.send(Input::StreamData { client, data }).await.is_err() {
             return;
         }
     }
     let _ = inputs.send(Input::StreamClosed { client }).await;
+}
+
+/// Reads one STUN message or one piece of channel data. On a stream the latter is filled up to a multiple of four
+/// bytes (RFC 8656, section 12.5), of which `turn-server-proto` 0.7 takes no account in either direction: it would
+/// lose its place at the first one of another size. So it is given whole messages without the filling.
+async fn read_frame(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
+    let mut head = [0; 4];
+    stream.read_exact(&mut head).await?;
+    let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
+    let (size, filled) = match head[0] >> 6 {
+        0b00 => (20 + length, 20 + length),
+        0b01 => (4 + length, 4 + length.next_multiple_of(4)),
+        _ => return Err(io::ErrorKind::InvalidData.into()),
+    };
+    let mut data = vec![0; filled];
+    data[..4].copy_from_slice(&head);
+    stream.read_exact(&mut data[4..]).await?;
+    data.truncate(size);
+    Ok(data)
+}
+
+/// The reverse of [`read_frame`].
+fn fill(mut data: Vec<u8>) -> Vec<u8> {
+    if data.first().is_some_and(|first| first >> 6 == 0b01) {
+        data.resize(data.len().next_multiple_of(4), 0);
+    }
+    data
 }
 
 async fn write_stream(mut stream: tcp::OwnedWriteHalf, mut queue: mpsc::Receiver<Vec<u8>>) {
@@ -371,6 +397,21 @@ async fn write_stream(mut stream: tcp::OwnedWriteHalf, mut queue: mpsc::Receiver
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn frames_come_out_as_they_went_in() {
+        let stun = |length: usize| [vec![0, 1, 0, length as u8], vec![7; 16 + length]].concat();
+        let channel = |length: usize| [vec![0x40, 0, 0, length as u8], vec![7; length]].concat();
+        let frames: Vec<_> = (0..40).map(channel).chain([stun(0), stun(8)]).chain((0..5).map(channel)).collect();
+        let stream: Vec<u8> = frames.iter().cloned().flat_map(fill).collect();
+        let mut rest = stream.as_slice();
+        for frame in &frames {
+            assert_eq!(&read_frame(&mut rest).await.unwrap(), frame);
+        }
+        assert_eq!(read_frame(&mut rest).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(read_frame(&mut &b"GET / HTTP/1.1"[..]).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(read_frame(&mut &[0x80; 40][..]).await.unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
 
     #[test]
     fn a_relay_that_others_can_reach_does_not_lead_into_this_machine() {
