@@ -35,7 +35,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("ice", &["stun"]),
     ("sdp", &["ice"]),
     ("jsep", &["ice", "sdp"]),
-    (SESSION, &["stun"]),
+    (SESSION, &["sdp", "jsep"]),
     ("peer", &["stun", "ice", "sdp", "jsep", SESSION]),
 ];
 

@@ -95,7 +95,6 @@ fn partially_reliable_messages_arrive_once_or_not_at_all() {
             let mut messages = world.messages(B, theirs);
             assert_eq!(messages.pop().as_deref(), Some(&b"none missing"[..]));
             let mut numbers: Vec<u32> = messages.iter().map(|data| number(data)).collect();
-            println!("{reliability:?} {ordered} {}", numbers.len());
             assert!((10..100).contains(&numbers.len()), "{reliability:?}: {}", numbers.len());
             if ordered {
                 assert!(numbers.is_sorted());
@@ -157,7 +156,6 @@ fn sixteen_mebibytes_go_through_under_back_pressure() {
         received == COUNT
     });
     assert!((900_000..=1024 * 1024).contains(&most), "{most}");
-    println!("{:?} of virtual time, {:?} datagrams", world.now, world.sent);
 }
 
 #[test]
