@@ -6,6 +6,7 @@ mod counts;
 mod demo;
 mod fuzz;
 mod job;
+mod node;
 mod process;
 mod report;
 mod repository;

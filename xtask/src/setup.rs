@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, IsTerminal as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::cargo_tool::CargoTool;
 use crate::job::Job;
+use crate::node;
 use crate::repository::Repository;
 
 /// Something outside the repository that a step cannot run without.
@@ -15,8 +16,12 @@ use crate::repository::Repository;
 pub(crate) enum Need {
     /// One of these programs on the search path, or else this Debian package.
     Program { any_of: &'static [&'static str], package: &'static str },
+    /// The right to make a network namespace, which no package gives.
+    NetworkNamespace,
     /// A cargo subcommand of the version that the project pins.
     Tool(CargoTool),
+    /// Node that is new enough.
+    Node,
     /// The locked npm packages of this folder.
     NodeModules { folder: &'static str },
 }
@@ -29,8 +34,10 @@ impl Need {
 
     fn is_met(self, repository: &Repository) -> bool {
         match self {
-            Self::Program { any_of, .. } => any_of.iter().any(|program| is_on_path(program)),
+            Self::Program { any_of, .. } => any_of.iter().any(|program| find_program(program).is_some()),
+            Self::NetworkNamespace => may_make_network_namespaces(),
             Self::Tool(tool) => tool.is_installed(repository),
+            Self::Node => node::is_new_enough(repository),
             Self::NodeModules { folder } => node_modules_are_fresh(&repository.root().join(folder)),
         }
     }
@@ -92,8 +99,13 @@ impl<'a> Setup<'a> {
         for need in missing {
             let outcome = match need {
                 Need::Program { .. } => continue,
+                _ if need.is_met(self.repository) => Ok(()),
+                Need::NetworkNamespace => {
+                    Err(Unmet::Unavailable("this machine does not let us make a network namespace".to_owned()))
+                }
                 Need::Tool(tool) => tool.install("setup", self.repository).map_err(Unmet::Broken),
-                Need::NodeModules { folder } => install_node_modules(&self.repository.root().join(folder)),
+                Need::Node => node::install("setup", self.repository).map_err(Unmet::Broken),
+                Need::NodeModules { folder } => install_node_modules(self.repository, folder),
             };
             self.known.insert(need, outcome);
         }
@@ -137,18 +149,14 @@ enum Installer {
 
 impl Installer {
     fn find() -> Self {
-        let succeeds = |program: &str, arguments: &[&str]| {
-            let status = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
-            status.is_ok_and(|status| status.success())
-        };
-        if !is_on_path("apt-get") {
+        if find_program("apt-get").is_none() {
             return Self::None("there is no apt-get here to install it with");
         }
         let user = Command::new("id").arg("-u").output();
         if user.is_ok_and(|output| output.stdout.trim_ascii() == b"0") {
             return Self::Prefix(Vec::new());
         }
-        if !is_on_path("sudo") {
+        if find_program("sudo").is_none() {
             return Self::None("to install it one must be root, or have sudo");
         }
         // Where a person sits, sudo may ask for the password; it does so at the terminal itself.
@@ -159,12 +167,21 @@ impl Installer {
     }
 }
 
-fn is_on_path(program: &str) -> bool {
+/// Where `program` lies, on the search path or where Debian keeps what a plain user's search path leaves out.
+pub(crate) fn find_program(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // A plain user's search path leaves out where Debian keeps `ip` and `nft`.
-    std::env::split_paths(&path)
-        .chain(["/usr/sbin".into(), "/sbin".into()])
-        .any(|folder| folder.join(program).is_file())
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    folders.map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    let status = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// As root, or where the system lets anyone be root in a namespace.
+fn may_make_network_namespaces() -> bool {
+    succeeds("unshare", &["--net", "true"]) || succeeds("unshare", &["--user", "--map-root-user", "--net", "true"])
 }
 
 /// The copy of the lock file that the installed modules were made from.
@@ -176,10 +193,11 @@ fn node_modules_are_fresh(folder: &Path) -> bool {
     wanted.is_some() && wanted == read(INSTALLED_LOCK)
 }
 
-fn install_node_modules(folder: &Path) -> Result<(), Unmet> {
-    let broken = |what: String| Unmet::Broken(format!("npm packages of {}: {what}", folder.display()));
-    let done = Job::new("setup", "npm", folder).args(["ci", "--no-audit", "--no-fund"]).run();
-    if !done.success {
+fn install_node_modules(repository: &Repository, folder: &str) -> Result<(), Unmet> {
+    let broken = |what: String| Unmet::Broken(format!("npm packages of {folder}: {what}"));
+    let folder = repository.root().join(folder);
+    let npm = Job::new("setup", "npm", &folder).env("PATH", node::search_path(repository));
+    if !npm.args(["ci", "--no-audit", "--no-fund"]).run().success {
         return Err(broken("npm ci failed".to_owned()));
     }
     let copied = fs::copy(folder.join("package-lock.json"), folder.join(INSTALLED_LOCK));

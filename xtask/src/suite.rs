@@ -8,9 +8,10 @@ use crate::cargo_tool::CargoTool;
 use crate::counts::Counts;
 use crate::fuzz;
 use crate::job::Job;
+use crate::node;
 use crate::report::Report;
 use crate::repository::Repository;
-use crate::setup::{Need, Setup, Unmet};
+use crate::setup::{Need, Setup, Unmet, find_program};
 use crate::step::{Context, Step};
 
 /// Everything that is tested. What fails soonest comes first.
@@ -30,12 +31,15 @@ const STEPS: &[Step] = &[
 
 const BROWSER_SUITE: &str = "conformance/browser";
 
-/// Chromium runs in a network namespace of its own, which `ip` makes.
+const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
+
+/// The suite runs in a network namespace of its own, which `unshare` makes and `ip` furnishes.
 const BROWSER_NEEDS: &[Need] = &[
-    Need::Program { any_of: &["chromium", "chromium-browser", "google-chrome"], package: "chromium" },
-    Need::Program { any_of: &["node"], package: "nodejs" },
-    Need::program(&["npm"]),
+    Need::NetworkNamespace,
+    Need::Program { any_of: CHROMIUM, package: "chromium" },
     Need::Program { any_of: &["ip"], package: "iproute2" },
+    Need::program(&["npm"]),
+    Need::Node,
     Need::NodeModules { folder: BROWSER_SUITE },
 ];
 
@@ -109,8 +113,21 @@ fn instructions(context: &Context<'_>) -> Counts {
 
 /// The demo's page in a real browser against the native peer.
 fn browser(context: &Context<'_>) -> Counts {
+    let repository = context.repository;
+    let built = cargo_job(context).args(["build", "--package", "frazil-demo", "--package", "frazil-signaling"]).run();
+    if !built.success {
+        return Counts::of_command(&built);
+    }
+    let program = |name: &str| repository.target().join("debug").join(name);
+    let chromium = CHROMIUM.iter().find_map(|name| find_program(name)).unwrap_or_default();
     let npm = |arguments: &[&str]| {
-        Job::new(context.label, "npm", &context.repository.root().join(BROWSER_SUITE)).args(arguments).run()
+        Job::new(context.label, "npm", &repository.root().join(BROWSER_SUITE))
+            .args(arguments)
+            .env("PATH", node::search_path(repository))
+            .env("DEMO", program("frazil-demo"))
+            .env("SIGNALING", program("frazil-signaling"))
+            .env("CHROMIUM", &chromium)
+            .run()
     };
     let mut counts = Counts::of_command(&npm(&["run", "check"]));
     counts.add(Counts::of_tests(Counts::of_node_test, &npm(&["test"])));
