@@ -370,9 +370,8 @@ impl Line {
     /// The channel is closed; what was received stays to be read.
     pub(crate) fn end(&self) {
         self.phase.send_replace(Phase::Closed);
-        let mut inbox = self.lock();
-        inbox.ended = true;
-        wake(inbox);
+        self.lock().ended = true;
+        self.wake_readers();
         self.ease();
     }
 
@@ -381,12 +380,20 @@ impl Line {
         self.eased.notify_waiters();
     }
 
+    /// Puts a message where it can be received. [`Self::wake_readers`] must follow.
     pub(crate) fn deliver(&self, message: Message, shared: &Shared) {
         let mut inbox = self.lock();
         inbox.len += message.data.len() + WEIGHT;
         inbox.messages.push_back(message);
         inbox.weigh(shared);
-        wake(inbox);
+    }
+
+    /// Wakes all that wait for a message.
+    pub(crate) fn wake_readers(&self) {
+        let readers = mem::take(&mut self.lock().readers);
+        for reader in readers {
+            reader.wake();
+        }
     }
 
     /// The next message, or else what `otherwise` does with the inbox.
@@ -422,14 +429,5 @@ impl Inbox {
     fn weigh(&mut self, shared: &Shared) -> bool {
         let level = self.level.after(self.len, shared.limits.receive);
         shared.pressure.shift(mem::replace(&mut self.level, level), level)
-    }
-}
-
-/// Wakes all that wait for a message, after letting go of the inbox.
-fn wake(mut inbox: MutexGuard<'_, Inbox>) {
-    let readers = mem::take(&mut inbox.readers);
-    drop(inbox);
-    for reader in readers {
-        reader.wake();
     }
 }

@@ -71,7 +71,11 @@ struct Bound {
 enum Told {
     Event(Event),
     /// The other side opened a channel.
-    Channel(Arc<Line>),
+    Incoming(Arc<Line>),
+    Opened(Arc<Line>),
+    Received(Arc<Line>),
+    Eased(Arc<Line>),
+    Ended(Arc<Line>),
     Resolve(ResolveId, String),
 }
 
@@ -119,10 +123,10 @@ impl Driver {
             self.drain(&mut state, &mut buffers.outbound);
             self.deadline = state.core.poll_timeout();
             let State { core, lines, awaited, .. } = &mut *state;
-            awaited.retain(|&channel, len| {
-                let eased = core.buffered_amount(channel) <= *len;
-                if eased && let Some(line) = lines.get(&channel) {
-                    line.ease();
+            awaited.retain(|channel, len| {
+                let eased = core.buffered_amount(*channel) <= *len;
+                if eased && let Some(line) = lines.get(channel) {
+                    self.told.push_back(Told::Eased(Arc::clone(line)));
                 }
                 !eased
             });
@@ -315,40 +319,34 @@ impl Driver {
             peer::Event::SignalingStateChange(state) => Told::Event(Event::SignalingStateChange(state)),
             peer::Event::IceCandidate(candidate) => Told::Event(Event::IceCandidate(candidate)),
             peer::Event::EndOfCandidates => Told::Event(Event::EndOfCandidates),
-            peer::Event::IceStateChange(state) => {
-                self.shared.ice.send_replace(state);
-                Told::Event(Event::IceStateChange(state))
-            }
-            peer::Event::ConnectionStateChange(state) => {
-                self.shared.connection.send_replace(state);
-                Told::Event(Event::ConnectionStateChange(state))
-            }
+            peer::Event::IceStateChange(state) => Told::Event(Event::IceStateChange(state)),
+            peer::Event::ConnectionStateChange(state) => Told::Event(Event::ConnectionStateChange(state)),
             peer::Event::SelectedPairChange(pair) => Told::Event(Event::SelectedPairChange(pair)),
             peer::Event::Resolve { request, name } => Told::Resolve(request, name),
             peer::Event::DataChannel { channel, label, protocol, ordered, reliability } => {
                 let terms = peer::ChannelConfig { label, protocol, ordered, reliability, negotiated: None };
                 let line = Arc::new(Line::new(channel, terms, true));
                 state.lines.insert(channel, Arc::clone(&line));
-                Told::Channel(line)
+                Told::Incoming(line)
             }
-            peer::Event::ChannelOpen(channel) => {
-                if let Some(line) = state.lines.get(&channel) {
-                    line.open();
-                }
-                return;
-            }
+            peer::Event::ChannelOpen(channel) => match state.lines.get(&channel) {
+                Some(line) => Told::Opened(Arc::clone(line)),
+                None => return,
+            },
             peer::Event::Message { channel, kind, data } => {
-                if let Some(line) = state.lines.get(&channel) {
-                    line.deliver(Message { kind, data: data.into() }, &self.shared);
+                let Some(line) = state.lines.get(&channel) else { return };
+                line.deliver(Message { kind, data: data.into() }, &self.shared);
+                match self.told.back() {
+                    Some(Told::Received(last)) if Arc::ptr_eq(last, line) => return,
+                    _ => Told::Received(Arc::clone(line)),
                 }
-                return;
             }
             peer::Event::ChannelClosed(channel) => {
                 state.awaited.remove(&channel);
-                if let Some(line) = state.lines.remove(&channel) {
-                    line.end();
+                match state.lines.remove(&channel) {
+                    Some(line) => Told::Ended(line),
+                    None => return,
                 }
-                return;
             }
             // `awaited` is looked at whenever the core was called.
             peer::Event::BufferedAmountLow(_) => return,
@@ -357,16 +355,28 @@ impl Driver {
         self.told.push_back(told);
     }
 
-    /// Passes on what the core told. The core's lock must be free: a channel that nobody takes is closed here.
+    /// Passes on what the core told. The core's lock must be free: whoever is woken may want it, and a channel
+    /// that nobody takes is closed here.
     fn tell(&mut self) {
         while let Some(told) = self.told.pop_front() {
             match told {
-                Told::Event(event) => self.queue.push(event),
-                Told::Channel(line) => {
+                Told::Event(event) => {
+                    match event {
+                        Event::IceStateChange(state) => _ = self.shared.ice.send_replace(state),
+                        Event::ConnectionStateChange(state) => _ = self.shared.connection.send_replace(state),
+                        _ => {}
+                    }
+                    self.queue.push(event);
+                }
+                Told::Incoming(line) => {
                     if let Some(keeper) = self.keeper.upgrade() {
                         self.queue.push(Event::Channel(Channel::new(line, keeper)));
                     }
                 }
+                Told::Opened(line) => line.open(),
+                Told::Received(line) => line.wake_readers(),
+                Told::Eased(line) => line.ease(),
+                Told::Ended(line) => line.end(),
                 Told::Resolve(request, name) => self.resolver.look_up(request, name),
             }
         }

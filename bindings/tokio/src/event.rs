@@ -208,3 +208,42 @@ impl Event {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::shared::Limits;
+    use frazil::peer::{Config, Peer};
+
+    #[test]
+    fn events_that_nobody_takes_hold_data_back_and_only_states_are_overtaken() {
+        let clock = Clock::new();
+        let core = Peer::new(Config::default(), [7; 32], clock.now()).unwrap();
+        let shared = Arc::new(Shared::new(core, clock, Limits { receive: 1, send: 1 }));
+        let (mut events, queue) = Events::new(Arc::clone(&shared));
+        for _ in 0..LIMIT {
+            queue.push(Event::IceStateChange(ice::State::Checking));
+            assert_eq!(shared.pressure.level(), Level::Free);
+        }
+        for _ in 0..10 {
+            queue.push(Event::EndOfCandidates);
+            queue.push(Event::IceStateChange(ice::State::Disconnected));
+            queue.push(Event::ConnectionStateChange(ConnectionState::Disconnected));
+        }
+        queue.push(Event::IceStateChange(ice::State::Connected));
+        assert_eq!(shared.pressure.level(), Level::Full);
+        let mut taken = Vec::new();
+        while let Some(event) = events.try_next() {
+            taken.push(event);
+        }
+        assert_eq!(shared.pressure.level(), Level::Free);
+        assert_eq!(taken.iter().filter(|event| matches!(event, Event::EndOfCandidates)).count(), 10);
+        // The one that came below the limit's reach stays; of those above it, the latest.
+        assert_eq!(taken.iter().filter(|event| matches!(event, Event::ConnectionStateChange(_))).count(), 1);
+        assert!(matches!(taken.last(), Some(Event::IceStateChange(ice::State::Connected))));
+        assert!(taken.len() < LIMIT + 20);
+        queue.end();
+        assert!(events.try_next().is_none());
+    }
+}

@@ -212,20 +212,13 @@ struct Ipv6Note {
 const IFA_F_TEMPORARY: u32 = 0x01;
 const IFA_F_DEPRECATED: u32 = 0x20;
 
-/// Only Linux tells without a routing socket. Where the file cannot be read nothing is known.
-#[cfg(target_os = "linux")]
+/// Only Linux tells without a routing socket. Where there is no such file nothing is known.
 fn ipv6_notes() -> Vec<Ipv6Note> {
     let table = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
     table.lines().filter_map(ipv6_note).collect()
 }
 
-#[cfg(not(target_os = "linux"))]
-fn ipv6_notes() -> Vec<Ipv6Note> {
-    Vec::new()
-}
-
 /// A line of the kernel's table: address, index, prefix length, scope and flags in hexadecimal, and the name.
-#[cfg(any(target_os = "linux", test))]
 fn ipv6_note(line: &str) -> Option<Ipv6Note> {
     let mut fields = line.split_ascii_whitespace();
     let address = u128::from_str_radix(fields.next()?, 16).ok()?;

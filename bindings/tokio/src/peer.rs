@@ -82,6 +82,9 @@ impl Builder {
     ///
     /// # Errors
     /// When there is no runtime, no address or no seed, or the configuration is refused.
+    ///
+    /// # Panics
+    /// When the runtime's I/O or time is not enabled.
     pub fn start(self) -> Result<(Peer, Events), StartError> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         let mut gathered = self.interfaces.select(interfaces().map_err(StartError::Interfaces)?);
@@ -326,4 +329,19 @@ pub struct Stats {
     pub bytes_sent: u64,
     /// Datagrams received that were held back because the application does not read.
     pub datagrams_held: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handles_go_from_thread_to_thread() {
+        fn assert<T: Send + Sync + 'static>() {}
+        assert::<Peer>();
+        assert::<Channel>();
+        assert::<Events>();
+        assert::<Builder>();
+        assert::<Error>();
+    }
 }

@@ -3,8 +3,9 @@
 //! The core hands a message over as soon as it is complete, so SCTP's receive window never closes by itself.
 //! What can be held back are datagrams. While some queue is full, those that carry bulk data are kept from
 //! the core: the other side takes that for loss, and slows down as SCTP does for loss, to a trickle of
-//! retransmissions. The first ones held are kept, and are handed on when the queue has been read: they are
-//! what the other side waits to have acknowledged, so its data flows again at once.
+//! retransmissions. The last ones held are kept, and are handed on when the queue has been read: they, or the
+//! retransmissions among them, are what the other side waits to have acknowledged, so its data flows again at
+//! once. (The first ones would be of no use: DTLS takes records for replays that are far behind.)
 //!
 //! What is never held at this stage:
 //!
@@ -116,11 +117,14 @@ impl Held {
             }
     }
 
-    /// Keeps a datagram that is held back, as far as there is room.
+    /// Keeps a datagram that is held back, instead of the oldest ones if there is no room.
     pub(crate) fn keep(&mut self, path: PathId, datagram: &[u8]) {
-        if self.len + datagram.len() <= MAX_HELD {
-            self.len += datagram.len();
-            self.datagrams.push_back((path, datagram.into()));
+        self.len += datagram.len();
+        self.datagrams.push_back((path, datagram.into()));
+        while self.len > MAX_HELD
+            && let Some((_, oldest)) = self.datagrams.pop_front()
+        {
+            self.len -= oldest.len();
         }
     }
 
@@ -185,7 +189,7 @@ mod tests {
         }
         assert!(held.len <= MAX_HELD);
         assert!(held.release(Level::Full).is_none());
-        for n in 0..(MAX_HELD / 1_200) as u32 {
+        for n in 10_000 - (MAX_HELD / 1_200) as u32..10_000 {
             let (_, datagram) = held.release(Level::Free).unwrap();
             assert_eq!(datagram[1..5], n.to_be_bytes());
         }

@@ -1,5 +1,7 @@
 //! Pairs of peers over the loopback interface.
 
+#![allow(dead_code, reason = "each test program uses a part")]
+
 use frazil::peer::{ChannelConfig, Reliability};
 use frazil_tokio::{Builder, Channel, Event, Events, InterfacePolicy, Peer};
 use std::future::Future;
@@ -7,12 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A peer that is gathered on 127.0.0.1 alone.
-pub fn builder() -> Builder {
+pub(crate) fn builder() -> Builder {
     let filter = |interface: &frazil_tokio::Interface| interface.address == std::net::Ipv4Addr::LOCALHOST;
     Peer::builder().interfaces(InterfacePolicy { loopback: true, link_local: false, filter: Some(Arc::new(filter)) })
 }
 
-pub fn ordered(label: &str) -> ChannelConfig {
+pub(crate) fn ordered(label: &str) -> ChannelConfig {
     ChannelConfig {
         label: label.to_owned(),
         protocol: String::new(),
@@ -23,17 +25,17 @@ pub fn ordered(label: &str) -> ChannelConfig {
 }
 
 /// Two peers, a channel between them, and each one's events.
-pub struct Pair {
-    pub offerer: Peer,
-    pub answerer: Peer,
-    pub offered: Channel,
-    pub answered: Channel,
-    pub offerer_events: Events,
-    pub answerer_events: Events,
+pub(crate) struct Pair {
+    pub(crate) offerer: Peer,
+    pub(crate) answerer: Peer,
+    pub(crate) offered: Channel,
+    pub(crate) answered: Channel,
+    pub(crate) offerer_events: Events,
+    pub(crate) answerer_events: Events,
 }
 
 /// Connects two peers and waits until the channel that one of them makes is open on both sides.
-pub async fn connect(offerer: Builder, answerer: Builder) -> Pair {
+pub(crate) async fn connect(offerer: Builder, answerer: Builder) -> Pair {
     let (offerer, offerer_events) = offerer.start().unwrap();
     let (answerer, mut answerer_events) = answerer.start().unwrap();
     let offered = offerer.create_data_channel(ordered("first")).await.unwrap();
@@ -48,7 +50,7 @@ pub async fn connect(offerer: Builder, answerer: Builder) -> Pair {
 }
 
 /// The next channel that the other side opened.
-pub async fn incoming(events: &mut Events) -> Channel {
+pub(crate) async fn incoming(events: &mut Events) -> Channel {
     soon(async {
         loop {
             match events.next().await {
@@ -62,6 +64,6 @@ pub async fn incoming(events: &mut Events) -> Channel {
 }
 
 /// What happens within a bound that is far beyond what it takes.
-pub async fn soon<T>(event: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(event: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), event).await.expect("happens within a minute")
 }
