@@ -83,6 +83,16 @@ impl Foundation {
         Self::from_number(crc.finalize())
     }
 
+    /// The foundation of a candidate learnt from a check. It must differ from all others
+    /// (RFC 8445 section 7.3.1.3); only we see it.
+    pub(super) fn of_peer_reflexive(place: usize) -> Self {
+        let mut foundation = Self::from_number(place as u32);
+        // A character that no number has keeps it apart from the foundations that are numbers.
+        foundation.chars[usize::from(foundation.len)] = b'+';
+        foundation.len += 1;
+        foundation
+    }
+
     fn from_number(mut number: u32) -> Self {
         let mut digits = [0; 32];
         let mut first = digits.len();
@@ -198,8 +208,52 @@ impl LocalCandidate {
     }
 }
 
+impl Candidate {
+    /// Refuses addresses that nothing can be sent to, or that would reach more than one machine.
+    pub(super) fn check_address(&self) -> Result<(), CandidateError> {
+        let ip = self.address.ip();
+        let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+        if self.address.port() == 0 || ip.is_unspecified() || ip.is_multicast() || broadcast {
+            return Err(CandidateError::Unusable(self.address));
+        }
+        Ok(())
+    }
+}
+
+/// Why an agent does not take a candidate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CandidateError {
+    /// The address is unspecified, multicast or broadcast, or its port is 0.
+    Unusable(SocketAddr),
+    /// There is one with this address already.
+    Duplicate(SocketAddr),
+    /// There are already this many, as many as the configuration allows.
+    TooMany(usize),
+    /// The agent has failed or was closed.
+    Over,
+}
+
+impl fmt::Display for CandidateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unusable(address) => write!(f, "no datagram can be sent to the candidate address {address}"),
+            Self::Duplicate(address) => write!(f, "there is a candidate with address {address} already"),
+            Self::TooMany(limit) => write!(f, "there are {limit} candidates already, as many as are allowed"),
+            Self::Over => f.write_str("the agent has failed or was closed"),
+        }
+    }
+}
+
+impl std::error::Error for CandidateError {}
+
+/// The priority of the peer-reflexive candidate that a check from a candidate with priority `of` may
+/// uncover: the same but for the type (RFC 8445 section 7.1.1).
+pub(super) const fn peer_reflexive_priority(of: u32) -> u32 {
+    (CandidateKind::PeerReflexive.type_preference() << 24) | (of & 0x00FF_FFFF)
+}
+
 /// RFC 8445 section 5.1.2.1 for component 1.
-pub(crate) const fn priority(type_preference: u32, local_preference: u16) -> u32 {
+const fn priority(type_preference: u32, local_preference: u16) -> u32 {
     (type_preference << 24) | ((local_preference as u32) << 8) | 255
 }
 

@@ -1,7 +1,28 @@
-//! ICE: an agent for one data stream (RFC 8445, RFC 8838, RFC 7675).
+//! ICE: an agent for one data stream (RFC 8445, RFC 8838, RFC 8863, RFC 7675).
+//!
+//! [`Agent`] is the state machine. It is given its own candidates and the other side's, sends
+//! connectivity checks over the pairs that they form, and says which path to use and for how long it
+//! may be used.
 
+mod agent;
+mod binding;
 mod candidate;
+mod check_list;
+mod checks;
+mod config;
+mod consent;
 mod credentials;
+mod event;
+mod generation;
+mod pair;
+mod state;
+#[cfg(test)]
+mod tests;
 
-pub use candidate::{Candidate, CandidateKind, Foundation, InvalidFoundation, LocalCandidate};
+pub use agent::{Agent, Received};
+pub use candidate::{Candidate, CandidateError, CandidateKind, Foundation, InvalidFoundation, LocalCandidate};
+pub use config::{Config, Role};
 pub use credentials::{Credentials, InvalidCredentials};
+pub use event::Event;
+pub use pair::{PairReport, PairState, PairStats};
+pub use state::{Counters, Failure, State};

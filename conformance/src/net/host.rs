@@ -1,0 +1,68 @@
+//! A machine: a clock, an endpoint, and the driver's timer.
+
+use std::time::Duration;
+
+use frazil::Instant;
+
+use super::clock::Clock;
+use super::queue::Ticket;
+
+/// More timeouts than this within one second of virtual time are an endpoint that never sleeps.
+const BUSY: u32 = 10_000;
+
+pub(super) struct Host<E> {
+    pub(super) clock: Clock,
+    pub(super) endpoint: E,
+    pub(super) timer: Option<Ticket>,
+    pub(super) timer_slack: Duration,
+    pub(super) suspended: bool,
+    /// The timer fired while the machine was suspended.
+    pub(super) missed_timer: bool,
+    pub(super) counters: Counters,
+    /// Timeouts in the second of virtual time that runs.
+    wakes: u32,
+    second: u64,
+}
+
+/// What is counted on a host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Datagrams that the endpoint sent.
+    pub sent: u64,
+    /// Datagrams that reached the endpoint.
+    pub received: u64,
+    /// Calls of `handle_timeout`.
+    pub timeouts: u64,
+    /// The most calls of `handle_timeout` within one second of virtual time.
+    pub busiest_second: u32,
+    /// Calls of `handle_timeout` that gave nothing to send, no event, and a deadline that is not ahead.
+    pub spins: u64,
+}
+
+impl<E> Host<E> {
+    pub(super) fn new(clock: Clock, endpoint: E) -> Self {
+        Self {
+            clock,
+            endpoint,
+            timer: None,
+            timer_slack: Duration::ZERO,
+            suspended: false,
+            missed_timer: false,
+            counters: Counters::default(),
+            wakes: 0,
+            second: 0,
+        }
+    }
+
+    /// Notes a call of `handle_timeout` in virtual time `now`.
+    pub(super) fn count_wake(&mut self, now: Instant) {
+        let second = (now - Instant::ZERO).as_secs();
+        if second != self.second {
+            (self.second, self.wakes) = (second, 0);
+        }
+        self.wakes += 1;
+        assert!(self.wakes <= BUSY, "the endpoint was woken {BUSY} times within second {second} of virtual time");
+        self.counters.timeouts += 1;
+        self.counters.busiest_second = self.counters.busiest_second.max(self.wakes);
+    }
+}

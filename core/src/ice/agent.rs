@@ -1,0 +1,520 @@
+//! The agent: the state machine that the rest of this room serves.
+
+mod receive;
+mod send;
+mod settle;
+
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+
+use self::send::Outgoing;
+use super::checks::{Checks, Expired, Purpose};
+use super::consent::Consent;
+use super::generation::{Generation, Remote};
+use super::pair::{Pair, PairKey, pair_priority};
+use super::{
+    Candidate, CandidateError, CandidateKind, Config, Counters, Credentials, Event, Failure, LocalCandidate,
+    PairReport, Role, State,
+};
+use crate::Seed;
+use crate::path::{Path, PathId, Paths, Transmit};
+use crate::rng::Rng;
+use crate::stun::{IntegrityKey, Message};
+use crate::time::{Instant, Timeline};
+
+/// How many candidates of our own an agent takes.
+const MAX_LOCAL_CANDIDATES: usize = 64;
+
+/// An ICE agent for one data stream.
+///
+/// After every call that takes `now`, drain [`poll_transmit`](Self::poll_transmit) and
+/// [`poll_event`](Self::poll_event), then call [`handle_timeout`](Self::handle_timeout) at
+/// [`poll_timeout`](Self::poll_timeout) at the latest.
+#[derive(Debug)]
+pub struct Agent {
+    config: Config,
+    rng: Rng,
+    line: Timeline,
+    role: Role,
+    tie_breaker: u64,
+    state: State,
+    failure: Option<Failure>,
+    locals: Vec<LocalCandidate>,
+    gathered: bool,
+    paths: Paths<Occupant>,
+    current: Generation,
+    /// The generation before the restart. It answers the other side's checks and keeps its path in use
+    /// until the new one has one.
+    previous: Option<Generation>,
+    checks: Checks,
+    /// Pacing allows no check before this.
+    next_check_at: Instant,
+    selected: Option<Selected>,
+    outgoing: VecDeque<Outgoing>,
+    events: VecDeque<Event>,
+    counters: Counters,
+}
+
+/// The pairs on a path: one of each generation at the most, as a path is a base and a remote address.
+#[derive(Clone, Copy, Debug)]
+struct Occupant {
+    current: Option<PairKey>,
+    previous: Option<PairKey>,
+}
+
+/// The pair that carries the traffic.
+#[derive(Clone, Copy, Debug)]
+struct Selected {
+    generation: u32,
+    pair: PairKey,
+    path: PathId,
+    nominated: bool,
+    consent: Consent,
+}
+
+/// What became of a datagram.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Received {
+    /// The agent used it or refused it.
+    Consumed,
+    /// It is for the application: it is not STUN, and it came over a path on which the other side has
+    /// proved that it knows our password, or answered us.
+    Application,
+}
+
+impl Agent {
+    /// The smallest buffer that holds everything the agent sends, in bytes.
+    pub const MIN_BUFFER: usize = 1200;
+
+    /// Makes an agent with credentials of its own.
+    #[must_use]
+    pub fn new(config: Config, role: Role, seed: Seed, now: Instant) -> Self {
+        let mut rng = Rng::new(seed);
+        let credentials = Credentials::random(&mut rng);
+        Self {
+            config,
+            tie_breaker: rng.u64(),
+            rng,
+            line: Timeline::new(now),
+            role,
+            state: State::New,
+            failure: None,
+            locals: Vec::new(),
+            gathered: false,
+            paths: Paths::new(),
+            current: Generation::new(0, credentials),
+            previous: None,
+            checks: Checks::default(),
+            next_check_at: now,
+            selected: None,
+            outgoing: VecDeque::new(),
+            events: VecDeque::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Our credentials of the current generation.
+    #[must_use]
+    pub fn local_credentials(&self) -> &Credentials {
+        &self.current.credentials
+    }
+
+    /// The other side's credentials of the current generation, once they are known.
+    #[must_use]
+    pub fn remote_credentials(&self) -> Option<&Credentials> {
+        self.current.remote.as_ref().map(|remote| &remote.credentials)
+    }
+
+    /// Our candidates.
+    #[must_use]
+    pub fn local_candidates(&self) -> &[LocalCandidate] {
+        &self.locals
+    }
+
+    /// Whether all our candidates are known.
+    #[must_use]
+    pub fn is_gathered(&self) -> bool {
+        self.gathered
+    }
+
+    /// The state.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Why the state is [`State::Failed`].
+    #[must_use]
+    pub fn failure(&self) -> Option<Failure> {
+        self.failure
+    }
+
+    /// The role at present; a conflict may change it.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Takes the role that offer and answer gave (RFC 8445 section 6.1.1).
+    pub fn set_role(&mut self, role: Role) {
+        if self.role != role {
+            self.role = role;
+            self.reprioritise();
+        }
+    }
+
+    /// What was received and not used.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Adds a candidate of our own: the driver receives at its base and can send from there.
+    ///
+    /// # Errors
+    /// If nothing can be sent to it, it is there already, or there are too many.
+    pub fn add_local_candidate(&mut self, local: LocalCandidate, now: Instant) -> Result<(), CandidateError> {
+        let now = self.line.advance(now);
+        self.refuse_when_over()?;
+        local.candidate.check_address()?;
+        let address = local.candidate.address;
+        if self.locals.iter().any(|known| known.base == local.base && known.candidate.address == address) {
+            return Err(CandidateError::Duplicate(address));
+        }
+        if self.locals.len() >= MAX_LOCAL_CANDIDATES {
+            return Err(CandidateError::TooMany(MAX_LOCAL_CANDIDATES));
+        }
+        let place = self.locals.len();
+        self.locals.push(local);
+        self.events.push_back(Event::LocalCandidate(local));
+        for remote in 0..self.current.remotes.len() {
+            self.form_pair(place, remote);
+        }
+        self.settle(now);
+        Ok(())
+    }
+
+    /// Says that all our candidates were added.
+    pub fn end_of_local_candidates(&mut self, now: Instant) {
+        let now = self.line.advance(now);
+        self.gathered = true;
+        self.settle(now);
+    }
+
+    /// Takes the other side's credentials; checks begin.
+    ///
+    /// Credentials for a generation that has some already are ignored: others come with a
+    /// [`restart`](Self::restart).
+    pub fn set_remote_credentials(&mut self, credentials: Credentials, now: Instant) {
+        let now = self.line.advance(now);
+        if self.current.remote.is_some() || self.is_over() {
+            return;
+        }
+        self.current.remote = Some(Remote { key: IntegrityKey::new(credentials.pwd().as_bytes()), credentials });
+        self.current.patience = Some(now + self.config.patience);
+        self.settle(now);
+    }
+
+    /// Adds a candidate of the other side (RFC 8838 section 11). One that is known is not added again.
+    ///
+    /// # Errors
+    /// If nothing can be sent to it or there are too many.
+    pub fn add_remote_candidate(&mut self, candidate: Candidate, now: Instant) -> Result<(), CandidateError> {
+        let now = self.line.advance(now);
+        self.refuse_when_over()?;
+        candidate.check_address()?;
+        if let Some(place) = self.current.remote_at(candidate.protocol, candidate.address) {
+            let known = &mut self.current.remotes[place];
+            if known.kind == CandidateKind::PeerReflexive {
+                // Its check was faster than the signalling. Pairs keep their place (RFC 8838 section 11.1).
+                *known = candidate;
+            }
+            return Ok(());
+        }
+        let limit = self.config.max_remote_candidates;
+        if self.current.remotes.len() >= limit {
+            return Err(CandidateError::TooMany(limit));
+        }
+        let place = self.current.push_remote(candidate);
+        for local in 0..self.locals.len() {
+            self.form_pair(local, place);
+        }
+        if !self.current.remote_gathered {
+            let patience = now + self.config.patience;
+            self.current.patience = self.current.patience.map(|at| at.max(patience));
+        }
+        self.settle(now);
+        Ok(())
+    }
+
+    /// Says that the other side has no more candidates (RFC 8838 section 13).
+    pub fn end_of_remote_candidates(&mut self, now: Instant) {
+        let now = self.line.advance(now);
+        self.current.remote_gathered = true;
+        self.settle(now);
+    }
+
+    /// Draws credentials for a [`restart`](Self::restart), so that a description can name them first.
+    pub fn draw_credentials(&mut self) -> Credentials {
+        Credentials::random(&mut self.rng)
+    }
+
+    /// Begins a new generation with these credentials (RFC 8445 section 9). Our candidates are kept; those
+    /// of the other side and its credentials are to be given anew. The path in use goes on carrying traffic
+    /// until the new generation has one.
+    pub fn restart(&mut self, credentials: Credentials, now: Instant) {
+        let now = self.line.advance(now);
+        if self.state == State::Closed {
+            return;
+        }
+        let next = Generation::new(self.current.number + 1, credentials);
+        let last = core::mem::replace(&mut self.current, next);
+        // Restarted again before the last restart found a path: the one before both stays in use.
+        let keeps_previous = self.selected.is_some_and(|selected| selected.generation != last.number);
+        if !keeps_previous && let Some(before) = self.previous.take() {
+            self.vacate(&before, |_, _| None);
+        }
+        let kept = self.selected.filter(|_| !keeps_previous).map(|selected| selected.pair);
+        self.vacate(&last, |key, occupant| if keeps_previous { occupant.previous } else { kept.filter(|&k| k == key) });
+        let in_use = self.selected.map(|selected| selected.generation);
+        self.checks.retain(|check| Some(check.generation) == in_use && check.purpose == Purpose::Consent);
+        if !keeps_previous {
+            self.previous = Some(last);
+        }
+        if self.state == State::Failed {
+            self.change_state(State::New);
+        }
+        self.failure = None;
+        self.settle(now);
+    }
+
+    /// Ends it. Nothing is sent any more and nothing received is used.
+    pub fn close(&mut self, now: Instant) {
+        self.line.advance(now);
+        self.stop();
+        self.change_state(State::Closed);
+    }
+
+    /// The number of a path, to be used in [`handle_datagram`](Self::handle_datagram).
+    pub fn path_id(&mut self, path: Path) -> PathId {
+        self.paths.intern(Path { local: without_flow(path.local), remote: without_flow(path.remote), ..path })
+    }
+
+    /// The path with this number.
+    #[must_use]
+    pub fn path(&self, id: PathId) -> Option<Path> {
+        self.paths.get(id)
+    }
+
+    /// Takes a datagram that the driver received.
+    pub fn handle_datagram(&mut self, path: PathId, datagram: &[u8], now: Instant) -> Received {
+        let now = self.line.advance(now);
+        if self.is_over() {
+            return Received::Consumed;
+        }
+        if Message::looks_like(datagram) {
+            self.receive_stun(path, datagram, now);
+            return Received::Consumed;
+        }
+        self.receive_application(path, datagram.len(), now)
+    }
+
+    /// Lets time pass.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let now = self.line.advance(now);
+        if self.is_over() {
+            return;
+        }
+        while let Some(expired) = self.checks.poll_expired(now) {
+            match expired {
+                Expired::Again(id) => self.send_again(id),
+                Expired::Failed(id, check) => {
+                    if check.purpose == Purpose::Connectivity && !check.superseded {
+                        self.fail_pair(check.generation, check.pair);
+                    } else if let Some(list) = self.generation_mut(check.generation).map(|g| &mut g.list) {
+                        let superseded = &mut list.get_mut(check.pair).superseded;
+                        *superseded = superseded.filter(|&other| other != id);
+                    }
+                }
+            }
+        }
+        self.keep_consent(now);
+        self.settle(now);
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.next_deadline().map(|deadline| self.line.to_callers(deadline))
+    }
+
+    /// The next datagram to send, written into `buf`, which must have at least
+    /// [`MIN_BUFFER`](Self::MIN_BUFFER) bytes; what does not fit is lost as on the way.
+    pub fn poll_transmit(&mut self, buf: &mut [u8]) -> Option<Transmit> {
+        while let Some(outgoing) = self.outgoing.pop_front() {
+            if let Some(transmit) = self.write(outgoing, buf) {
+                return Some(transmit);
+            }
+        }
+        None
+    }
+
+    /// The next thing that happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Asks to send an application datagram of `len` bytes: over which path it may go now, if over any.
+    ///
+    /// There is one only while the other side consents (RFC 7675).
+    pub fn send(&mut self, len: usize) -> Option<PathId> {
+        let selected = self.selected?;
+        let generation = self.generation_mut(selected.generation)?;
+        let stats = &mut generation.list.get_mut(selected.pair).stats;
+        stats.datagrams_sent += 1;
+        stats.bytes_sent += len as u64;
+        Some(selected.path)
+    }
+
+    /// The pair that carries the traffic. It may be a pair that is not nominated yet
+    /// (RFC 8445 section 12.1), or one of the generation before a restart.
+    #[must_use]
+    pub fn selected_pair(&self) -> Option<PairReport> {
+        let selected = self.selected?;
+        Some(self.report(self.generation(selected.generation)?, selected.pair))
+    }
+
+    /// All pairs of the current generation, in the order in which they were formed.
+    pub fn pairs(&self) -> impl Iterator<Item = PairReport> + '_ {
+        self.current.list.pairs().map(|(key, _)| self.report(&self.current, key))
+    }
+
+    fn report(&self, generation: &Generation, key: PairKey) -> PairReport {
+        let pair = generation.list.get(key);
+        let selected = self.selected.is_some_and(|s| s.generation == generation.number && s.pair == key);
+        PairReport {
+            path: pair.path,
+            local: pair.valid.unwrap_or(self.locals[pair.local]),
+            remote: generation.remotes[pair.remote],
+            priority: pair.priority,
+            state: pair.state,
+            nominated: pair.nominated,
+            selected,
+            stats: pair.stats,
+        }
+    }
+
+    fn generation(&self, number: u32) -> Option<&Generation> {
+        if number == self.current.number {
+            return Some(&self.current);
+        }
+        self.previous.as_ref().filter(|previous| previous.number == number)
+    }
+
+    fn generation_mut(&mut self, number: u32) -> Option<&mut Generation> {
+        if number == self.current.number {
+            return Some(&mut self.current);
+        }
+        self.previous.as_mut().filter(|previous| previous.number == number)
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.state, State::Failed | State::Closed)
+    }
+
+    fn refuse_when_over(&self) -> Result<(), CandidateError> {
+        if self.is_over() { Err(CandidateError::Over) } else { Ok(()) }
+    }
+
+    /// Pairs a candidate of ours with one of theirs if the two go together, and gives the pair of their path
+    /// (RFC 8445 section 6.1.2.2).
+    fn form_pair(&mut self, local: usize, remote: usize) -> Option<PairKey> {
+        let (ours, theirs) = (&self.locals[local], &self.current.remotes[remote]);
+        let protocol = ours.candidate.protocol;
+        // A check for a server-reflexive candidate leaves from its base, which has a candidate of its own: such a
+        // pair is redundant before it is formed (section 6.1.2.4).
+        let sends = matches!(ours.candidate.kind, CandidateKind::Host | CandidateKind::Relayed);
+        if !sends || protocol != theirs.protocol || !go_together(ours.base.ip(), theirs.address.ip()) {
+            return None;
+        }
+        let priority = pair_priority(self.role, ours.candidate.priority, theirs.priority);
+        let foundations = (ours.candidate.foundation, theirs.foundation);
+        let path = Path { protocol, local: ours.base, remote: with_scope_of(theirs.address, ours.base) };
+        let path = self.paths.intern(path);
+        let mut occupant = self.paths.occupant(path).copied().unwrap_or(Occupant { current: None, previous: None });
+        if occupant.current.is_some() {
+            return occupant.current;
+        }
+        let key = self.current.list.add(Pair::new(path, local, remote, priority), foundations, self.config.max_pairs);
+        occupant.current = Some(key);
+        self.paths.occupy(path, Some(occupant));
+        Some(key)
+    }
+
+    fn reprioritise(&mut self) {
+        let (role, locals, remotes) = (self.role, &self.locals, &self.current.remotes);
+        self.current.list.reprioritise(|pair| {
+            pair_priority(role, locals[pair.local].candidate.priority, remotes[pair.remote].priority)
+        });
+    }
+
+    /// Takes a generation's pairs off their paths. `previous` says which pair of the generation that is kept
+    /// stays on the path.
+    fn vacate(&mut self, generation: &Generation, previous: impl Fn(PairKey, Occupant) -> Option<PairKey>) {
+        for (key, pair) in generation.list.pairs() {
+            let Some(&occupant) = self.paths.occupant(pair.path) else { continue };
+            let previous = previous(key, occupant);
+            let occupant = previous.map(|_| Occupant { current: None, previous });
+            self.paths.occupy(pair.path, occupant);
+        }
+    }
+
+    /// Drops all that would be sent or waited for.
+    fn stop(&mut self) {
+        self.selected = None;
+        self.checks = Checks::default();
+        self.outgoing.clear();
+    }
+
+    fn change_state(&mut self, state: State) {
+        if self.state != state {
+            self.state = state;
+            self.events.push_back(Event::StateChange(state));
+        }
+    }
+}
+
+/// Whether datagrams can go from one address to the other: the family is the same, and link-local and loopback
+/// addresses go with their like only (RFC 8445 section 6.1.2.2).
+fn go_together(a: IpAddr, b: IpAddr) -> bool {
+    let scope = |ip: IpAddr| match ip {
+        IpAddr::V4(v4) => (4, v4.is_loopback(), false),
+        IpAddr::V6(v6) => (6, v6.is_loopback(), v6.is_unicast_link_local()),
+    };
+    scope(a) == scope(b)
+}
+
+/// A link-local address is only meaningful on our own interface.
+fn with_scope_of(remote: SocketAddr, base: SocketAddr) -> SocketAddr {
+    match (remote, base) {
+        (SocketAddr::V6(remote), SocketAddr::V6(base)) if remote.ip().is_unicast_link_local() => {
+            SocketAddrV6::new(*remote.ip(), remote.port(), 0, base.scope_id()).into()
+        }
+        _ => without_flow(remote),
+    }
+}
+
+/// Flow labels vary from datagram to datagram and name no path.
+fn without_flow(mut address: SocketAddr) -> SocketAddr {
+    if let SocketAddr::V6(v6) = &mut address {
+        v6.set_flowinfo(0);
+    }
+    address
+}
+
+/// RFC 8445 section 14.3: the timer grows with the number of checks that share the pace.
+fn scaled_rto(config: &Config, active: usize) -> Duration {
+    let shared = config.pacing.saturating_mul(u32::try_from(active).unwrap_or(u32::MAX));
+    config.retransmission.rto.max(shared)
+}

@@ -1,0 +1,307 @@
+//! What the agent receives: checks, their responses and application datagrams.
+
+use super::send::Outgoing;
+use super::{Agent, Occupant, Received};
+use crate::ice::binding::{self, Request};
+use crate::ice::checks::{Check, Purpose};
+use crate::ice::generation::Generation;
+use crate::ice::pair::PairKey;
+use crate::ice::{Candidate, CandidateKind, Event, Foundation, LocalCandidate, PairState, Role, State};
+use crate::path::{Path, PathId};
+use crate::stun::{AttributeType, Class, ErrorCode, Message, Method};
+use crate::time::Instant;
+
+/// The priority of a peer whose check does not say one, which the RFC does not allow.
+const NO_PRIORITY: u32 = 1;
+
+impl Agent {
+    pub(super) fn receive_application(&mut self, path: PathId, len: usize, now: Instant) -> Received {
+        let Some(&Occupant { current, previous }) = self.paths.occupant(path) else {
+            let unknown = self.paths.get(path).is_some();
+            *(if unknown { &mut self.counters.unknown_source } else { &mut self.counters.stale_path }) += 1;
+            return Received::Consumed;
+        };
+        let number = self.current.number;
+        let of_current = current.map(|key| (number, key));
+        let of_previous = previous.and_then(|key| Some((self.previous.as_ref()?.number, key)));
+        for (generation, key) in of_current.into_iter().chain(of_previous) {
+            let Some(list) = self.generation_mut(generation).map(|generation| &mut generation.list) else { continue };
+            let pair = list.get_mut(key);
+            if pair.heard || pair.valid.is_some() {
+                pair.stats.datagrams_received += 1;
+                pair.stats.bytes_received += len as u64;
+                self.heard_on(path, now);
+                return Received::Application;
+            }
+        }
+        self.counters.unknown_source += 1;
+        Received::Consumed
+    }
+
+    pub(super) fn receive_stun(&mut self, path_id: PathId, datagram: &[u8], now: Instant) {
+        let Some(path) = self.paths.get(path_id) else {
+            self.counters.stale_path += 1;
+            return;
+        };
+        let Ok(message) = Message::parse(datagram) else {
+            self.counters.malformed += 1;
+            return;
+        };
+        if message.method() != Method::BINDING {
+            self.counters.malformed += 1;
+            return;
+        }
+        // RFC 8445 section 7.1 wants it in every message.
+        if !message.has_valid_fingerprint() {
+            self.counters.bad_fingerprint += 1;
+            return;
+        }
+        match message.class() {
+            Class::Request => self.receive_request(&message, path_id, path, now),
+            Class::Success | Class::Error => self.receive_response(&message, path_id, now),
+            // A keepalive. It is not authenticated, so it shows nothing.
+            Class::Indication => {}
+        }
+    }
+
+    /// RFC 8445 section 7.3.
+    ///
+    /// RFC 8489 section 9.1.3 would answer 400 or 401 to who does not prove that it knows our password. It gets
+    /// no answer here: a stranger could have us send it to whom he likes.
+    fn receive_request(&mut self, message: &Message<'_>, path_id: PathId, path: Path, now: Instant) {
+        let Some(request) = Request::read(message) else {
+            self.counters.malformed += 1;
+            return;
+        };
+        let asked = request.username.map(|(ufrag, _)| ufrag);
+        let of = |generation: &&Generation| asked == Some(generation.credentials.ufrag());
+        let generation = core::iter::once(&self.current).chain(&self.previous).find(of);
+        let Some(generation) = generation.filter(|generation| message.check_integrity(&generation.key).is_ok()) else {
+            self.counters.bad_credentials += 1;
+            return;
+        };
+        let generation = generation.number;
+        let id = message.transaction_id();
+        let refuse = |error, unknown| Outgoing::Error { generation, path: path_id, id, error, unknown };
+        if let Some(kind) = request.unknown {
+            self.push(refuse(ErrorCode::UNKNOWN_ATTRIBUTE, Some(kind)));
+            return;
+        }
+        if generation == self.current.number && !self.settle_role(&request) {
+            self.push(refuse(ErrorCode::ROLE_CONFLICT, None));
+            return;
+        }
+        let success = Outgoing::Success { generation, path: path_id, id, mapped: path.remote };
+        if generation != self.current.number {
+            self.push(success);
+            self.heard_on(path_id, now);
+            return;
+        }
+        let Some(key) = self.pair_of_request(path_id, path, &request) else {
+            self.counters.over_limit += 1;
+            return;
+        };
+        self.push(success);
+        let pair = self.current.list.get_mut(key);
+        pair.heard = true;
+        pair.stats.requests_received += 1;
+        self.heard_on(path_id, now);
+        self.follow_request(key, &request, now);
+        self.settle(now);
+    }
+
+    /// RFC 8445 section 7.3.1.1. Whether the request may go on.
+    fn settle_role(&mut self, request: &Request<'_>) -> bool {
+        match request.role {
+            Some((theirs, tie_breaker)) if theirs == self.role => {
+                let we_control = self.tie_breaker >= tie_breaker;
+                let ours = if we_control { Role::Controlling } else { Role::Controlled };
+                if ours == self.role {
+                    return false;
+                }
+                self.change_role(ours);
+                true
+            }
+            _ => true,
+        }
+    }
+
+    /// The pair that a request came over, formed if need be (RFC 8445 sections 7.3.1.3 and 7.3.1.4).
+    fn pair_of_request(&mut self, path_id: PathId, path: Path, request: &Request<'_>) -> Option<PairKey> {
+        if let Some(key) = self.paths.occupant(path_id).and_then(|occupant| occupant.current) {
+            return Some(key);
+        }
+        let sends = |local: &LocalCandidate| {
+            local.base == path.local
+                && local.candidate.protocol == path.protocol
+                && matches!(local.candidate.kind, CandidateKind::Host | CandidateKind::Relayed)
+        };
+        let local = self.locals.iter().position(sends)?;
+        let remote = match self.current.remote_at(path.protocol, path.remote) {
+            Some(place) => place,
+            None if self.current.remotes.len() >= self.config.max_remote_candidates => return None,
+            None => self.current.push_remote(Candidate {
+                kind: CandidateKind::PeerReflexive,
+                protocol: path.protocol,
+                address: path.remote,
+                priority: request.priority.unwrap_or(NO_PRIORITY),
+                foundation: Foundation::of_peer_reflexive(self.current.remotes.len()),
+                related: None,
+            }),
+        };
+        self.form_pair(local, remote)
+    }
+
+    /// Triggers a check and follows a nomination (RFC 8445 sections 7.3.1.4 and 7.3.1.5).
+    fn follow_request(&mut self, key: PairKey, request: &Request<'_>, now: Instant) {
+        let nominates = request.use_candidate && self.role == Role::Controlled;
+        let lifetime = self.config.consent_lifetime;
+        let pair = self.current.list.get_mut(key);
+        let fresh = pair.last_answer.is_some_and(|answer| now - answer < lifetime);
+        if pair.state == PairState::Succeeded && fresh {
+            if nominates {
+                self.nominated(key);
+            }
+            return;
+        }
+        if nominates {
+            pair.nominate_on_success = true;
+        } else if self.current.nominated.is_some() {
+            return;
+        }
+        if pair.state == PairState::InProgress && pair.check_after_heard {
+            // The check under way was sent when the way back was known to be open, so another would bring
+            // nothing. The RFC would send one for each that arrives; where the round trip is longer than the
+            // pace, the two sides then set each other off until the first answer.
+            return;
+        }
+        if pair.state != PairState::Succeeded {
+            self.current.list.set_state(key, PairState::Waiting);
+        }
+        self.current.list.trigger(key);
+    }
+
+    /// RFC 8445 section 7.2.5.
+    fn receive_response(&mut self, message: &Message<'_>, path: PathId, now: Instant) {
+        let id = message.transaction_id();
+        let Some(&check) = self.checks.get(id) else {
+            self.counters.unexpected_response += 1;
+            return;
+        };
+        let key = self.generation(check.generation).and_then(|g| g.remote.as_ref()).map(|remote| &remote.key);
+        if key.is_none_or(|key| message.check_integrity(key).is_err()) {
+            self.counters.bad_credentials += 1;
+            return;
+        }
+        self.checks.remove(id);
+        let Some(generation) = self.generation_mut(check.generation) else { return };
+        let pair = generation.list.get_mut(check.pair);
+        pair.check = pair.check.filter(|&other| other != id);
+        pair.superseded = pair.superseded.filter(|&other| other != id);
+        pair.stats.responses_received += 1;
+        if check.timer.sent() == 1 {
+            pair.stats.round_trip = Some(now - check.sent_at);
+        }
+        if message.class() == Class::Error {
+            self.receive_error(message, &check);
+        } else if path != check.path {
+            // The answer came another way than the request went (RFC 8445 section 7.2.5.2.1).
+            if check.purpose == Purpose::Connectivity && !check.superseded {
+                self.fail_pair(check.generation, check.pair);
+            }
+        } else {
+            self.receive_success(message, &check, now);
+        }
+        self.settle(now);
+    }
+
+    fn receive_error(&mut self, message: &Message<'_>, check: &Check) {
+        let error = message.get(AttributeType::ERROR_CODE).and_then(|value| ErrorCode::parse(value).ok());
+        let code = error.map_or(0, |error| error.code);
+        if let Some(generation) = self.generation_mut(check.generation) {
+            generation.list.get_mut(check.pair).stats.last_error = Some(code);
+        }
+        if code == ErrorCode::ROLE_CONFLICT.code && check.generation == self.current.number {
+            // RFC 8445 section 7.2.5.1. The request may have been overtaken by the other side's.
+            if check.role == self.role {
+                self.tie_breaker = self.rng.u64();
+                self.change_role(self.role.opposite());
+            }
+            if check.purpose == Purpose::Connectivity {
+                if self.current.list.get(check.pair).state != PairState::Succeeded {
+                    self.current.list.set_state(check.pair, PairState::Waiting);
+                }
+                self.current.list.trigger(check.pair);
+            }
+        } else if check.purpose == Purpose::Connectivity && !check.superseded {
+            self.fail_pair(check.generation, check.pair);
+        }
+    }
+
+    /// RFC 8445 section 7.2.5.3.
+    fn receive_success(&mut self, message: &Message<'_>, check: &Check, now: Instant) {
+        let Some(mapped) = binding::mapped_address(message) else {
+            self.counters.malformed += 1;
+            if check.purpose == Purpose::Connectivity && !check.superseded {
+                self.fail_pair(check.generation, check.pair);
+            }
+            return;
+        };
+        if let Some(selected) = &mut self.selected
+            && selected.generation == check.generation
+            && selected.pair == check.pair
+        {
+            selected.consent.answered(&self.config, now);
+        }
+        let Some(generation) = self.generation_mut(check.generation) else { return };
+        let pair = generation.list.get_mut(check.pair);
+        pair.last_answer = Some(now);
+        let (local, nominate_on_success) = (pair.local, pair.nominate_on_success);
+        if check.purpose == Purpose::Consent || check.generation != self.current.number {
+            return;
+        }
+        let base = self.locals[local].base;
+        let known = |candidate: &&LocalCandidate| candidate.base == base && candidate.candidate.address == mapped;
+        let valid = self.locals.iter().find(known).copied().unwrap_or_else(|| LocalCandidate {
+            candidate: Candidate {
+                kind: CandidateKind::PeerReflexive,
+                address: mapped,
+                priority: check.priority,
+                foundation: Foundation::of(
+                    CandidateKind::PeerReflexive,
+                    base.ip(),
+                    None,
+                    self.locals[local].candidate.protocol,
+                ),
+                related: Some(base),
+                protocol: self.locals[local].candidate.protocol,
+            },
+            base,
+        });
+        self.current.list.set_state(check.pair, PairState::Succeeded);
+        self.current.list.set_valid(check.pair, Some(valid));
+        self.current.nominate_by.get_or_insert(now + self.config.nomination_patience);
+        let we_nominated = check.use_candidate && self.role == Role::Controlling && check.role == self.role;
+        if we_nominated || (nominate_on_success && self.role == Role::Controlled) {
+            self.nominated(check.pair);
+        }
+    }
+
+    fn change_role(&mut self, role: Role) {
+        self.role = role;
+        self.current.nominating = None;
+        self.reprioritise();
+        self.events.push_back(Event::RoleChange(role));
+    }
+
+    /// Something arrived over a path; if it is the one in use, it is alive.
+    fn heard_on(&mut self, path: PathId, now: Instant) {
+        let Some(selected) = &mut self.selected else { return };
+        if selected.path == path {
+            selected.consent.heard(now);
+            if self.state == State::Disconnected {
+                self.settle(now);
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What an agent is told when it is made.
+
+use core::time::Duration;
+
+use crate::stun::RetransmissionConfig;
+
+/// Which agent decides on the pair (RFC 8445 section 2.3).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Role {
+    /// Nominates.
+    Controlling,
+    /// Follows.
+    Controlled,
+}
+
+impl Role {
+    /// The other role.
+    #[must_use]
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::Controlling => Self::Controlled,
+            Self::Controlled => Self::Controlling,
+        }
+    }
+}
+
+/// How an agent works. The defaults are those of the RFCs where they name any.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Ta: the least time between two checks (RFC 8445 section 14.2). 50 ms.
+    pub pacing: Duration,
+    /// How a check is repeated; its RTO grows with the number of pairs (RFC 8445 section 14.3).
+    pub retransmission: RetransmissionConfig,
+    /// How many pairs are on the check list at the most (RFC 8445 section 6.1.2.5). 100.
+    pub max_pairs: usize,
+    /// How many candidates of the other side are kept, peer-reflexive ones included. 64.
+    pub max_remote_candidates: usize,
+    /// How long the controlling agent waits for a better pair after the first success, while the best pair
+    /// so far already carries traffic. 500 ms.
+    pub nomination_patience: Duration,
+    /// How long an agent waits at least before it reports failure (RFC 8863 section 4). 39.5 s.
+    pub patience: Duration,
+    /// The mean time between two consent checks; each is drawn from 0.8 to 1.2 of it (RFC 7675
+    /// section 5.1). 5 s.
+    pub consent_interval: Duration,
+    /// How long an answer allows us to send (RFC 7675 section 5.1). 30 s.
+    pub consent_lifetime: Duration,
+    /// How long the selected path may be silent before it is called disconnected. Each side sends a check
+    /// every 4 to 6 s, so that one lost datagram does not show. 7 s.
+    pub silence: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let retransmission = RetransmissionConfig::default();
+        Self {
+            pacing: Duration::from_millis(50),
+            retransmission,
+            max_pairs: 100,
+            max_remote_candidates: 64,
+            nomination_patience: Duration::from_millis(500),
+            patience: retransmission.lifetime(),
+            consent_interval: Duration::from_secs(5),
+            consent_lifetime: Duration::from_secs(30),
+            silence: Duration::from_secs(7),
+        }
+    }
+}

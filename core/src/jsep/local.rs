@@ -1,0 +1,194 @@
+//! What we say: the text of our own offers and answers.
+
+use core::num::{NonZeroU16, NonZeroU64};
+use std::net::IpAddr;
+
+use super::DtlsRole;
+use crate::ice::{Candidate, CandidateKind, Credentials};
+use crate::path::Protocol;
+use crate::sdp::{
+    Attribute, CandidateAttribute, Fingerprint, Group, Line, MediaSection, Origin, SessionDescription, Setup,
+};
+
+pub(super) const DATA_KIND: &str = "application";
+pub(super) const DATA_PROTOCOL: &str = "UDP/DTLS/SCTP";
+pub(super) const DATA_FORMAT: &str = "webrtc-datachannel";
+
+/// What all our descriptions say about our end of the data section.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LocalParameters {
+    /// Of our certificate.
+    pub fingerprint: Fingerprint,
+    /// Where our SCTP association listens; 5000 by custom.
+    pub sctp_port: NonZeroU16,
+    /// The longest message that we take, in bytes; [`NonZeroU64::MAX`] is no limit.
+    pub max_message_size: NonZeroU64,
+}
+
+/// What our ICE agent has to say when a description is written.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalIce<'a> {
+    /// The credentials that the description is to have.
+    pub credentials: &'a Credentials,
+    /// The candidates gathered so far for these credentials.
+    pub candidates: &'a [Candidate],
+    /// Whether gathering for these credentials is over.
+    pub complete: bool,
+}
+
+/// A description of ours, and what is in its data section.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct LocalSide {
+    pub(super) sdp: SessionDescription,
+    pub(super) data: Option<LocalData>,
+}
+
+/// The data section in a description of ours.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct LocalData {
+    pub(super) section: usize,
+    pub(super) credentials: Credentials,
+    /// What the text says; more may be told since.
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) complete: bool,
+}
+
+impl LocalSide {
+    /// The description, with the candidates that `ice` has if they are for its credentials.
+    pub(super) fn text_with(&self, ice: &LocalIce<'_>) -> String {
+        match &self.data {
+            Some(data) if data.credentials == *ice.credentials => {
+                let mut sdp = self.sdp.clone();
+                set_candidates(&mut sdp.media[data.section], ice);
+                sdp.to_string()
+            }
+            _ => self.sdp.to_string(),
+        }
+    }
+}
+
+impl LocalData {
+    pub(super) fn new(section: usize, ice: &LocalIce<'_>) -> Self {
+        Self {
+            section,
+            credentials: ice.credentials.clone(),
+            candidates: ice.candidates.to_vec(),
+            complete: ice.complete,
+        }
+    }
+
+    /// Whether the text has `candidate`, or with `None` that there are no more.
+    pub(super) fn tells(&self, candidate: Option<&Candidate>) -> bool {
+        candidate.map_or(self.complete, |candidate| self.candidates.contains(candidate))
+    }
+}
+
+/// A description of ours. `bundle` is the mid in its BUNDLE group. The version is zero until it is known
+/// whether anything changed.
+pub(super) fn description(
+    session_id: u64,
+    bundle: Option<&str>,
+    ice_options: &[&str],
+    media: Vec<MediaSection>,
+) -> SessionDescription {
+    let mut attributes = Vec::new();
+    if let Some(mid) = bundle {
+        attributes.push(Attribute::Group(Group { semantics: "BUNDLE".to_owned(), mids: vec![mid.to_owned()] }));
+    }
+    attributes.push(Attribute::IceOptions(ice_options.iter().map(|&o| o.to_owned()).collect()));
+    SessionDescription {
+        // The address is meaningless by the advice of RFC 9429 section 5.2.1: it would only tell where we are.
+        origin: Origin { username: "-".to_owned(), session_id, version: 0, address: "IN IP4 0.0.0.0".to_owned() },
+        name: "-".to_owned(),
+        lines: vec![Line { letter: 't', value: "0 0".to_owned() }],
+        attributes,
+        media,
+    }
+}
+
+/// The data section as we offer or accept it.
+pub(super) fn data_section(
+    mid: Option<&str>,
+    protocol: &str,
+    setup: Setup,
+    parameters: &LocalParameters,
+    ice: &LocalIce<'_>,
+) -> MediaSection {
+    let mut attributes = Vec::new();
+    attributes.extend(mid.map(|mid| Attribute::Mid(mid.to_owned())));
+    attributes.extend([
+        Attribute::IceUfrag(ice.credentials.ufrag().to_owned()),
+        Attribute::IcePwd(ice.credentials.pwd().to_owned()),
+        Attribute::Fingerprint(parameters.fingerprint.clone()),
+        Attribute::Setup(setup),
+        Attribute::SctpPort(parameters.sctp_port.get()),
+        Attribute::MaxMessageSize(parameters.max_message_size),
+    ]);
+    let mut section = MediaSection {
+        kind: DATA_KIND.to_owned(),
+        port: 0,
+        port_count: None,
+        protocol: protocol.to_owned(),
+        formats: vec![DATA_FORMAT.to_owned()],
+        lines: Vec::new(),
+        attributes,
+    };
+    set_candidates(&mut section, ice);
+    section
+}
+
+/// A section that keeps its place and carries nothing (RFC 3264 section 6).
+pub(super) fn dead_section(like: &MediaSection) -> MediaSection {
+    MediaSection {
+        kind: like.kind.clone(),
+        port: 0,
+        port_count: None,
+        protocol: like.protocol.clone(),
+        formats: like.formats.clone(),
+        lines: vec![connection(None)],
+        attributes: like.mid().map(|mid| Attribute::Mid(mid.to_owned())).into_iter().collect(),
+    }
+}
+
+/// What an answer says of our role.
+pub(super) const fn setup_in_answer(role: DtlsRole) -> Setup {
+    match role {
+        DtlsRole::Client => Setup::Active,
+        DtlsRole::Server => Setup::Passive,
+    }
+}
+
+/// Makes the candidates of `section` those of `ice`, and the default destination the best of them for one
+/// who knows no ICE: the most reachable (RFC 8839 section 4.2.1.2). While there is none it is the discard
+/// port of no address (RFC 8840 section 4.1.1).
+fn set_candidates(section: &mut MediaSection, ice: &LocalIce<'_>) {
+    let default = ice
+        .candidates
+        .iter()
+        .filter(|c| c.protocol == Protocol::Udp && c.address.port() != 0)
+        .max_by_key(|c| (reach(c.kind), c.address.is_ipv4(), c.priority))
+        .map(|c| c.address);
+    section.port = default.map_or(9, |address| address.port());
+    section.lines = vec![connection(default.map(|address| address.ip()))];
+    section.attributes.retain(|a| !matches!(a, Attribute::Candidate(_) | Attribute::EndOfCandidates));
+    let candidates = ice.candidates.iter().map(|c| Attribute::Candidate(Box::new(CandidateAttribute::new(c))));
+    section.attributes.extend(candidates);
+    section.attributes.extend(ice.complete.then_some(Attribute::EndOfCandidates));
+}
+
+const fn reach(kind: CandidateKind) -> u8 {
+    match kind {
+        CandidateKind::Host => 0,
+        CandidateKind::PeerReflexive | CandidateKind::ServerReflexive => 1,
+        CandidateKind::Relayed => 2,
+    }
+}
+
+fn connection(address: Option<IpAddr>) -> Line {
+    let value = match address {
+        Some(IpAddr::V6(v6)) => format!("IN IP6 {v6}"),
+        Some(IpAddr::V4(v4)) => format!("IN IP4 {v4}"),
+        None => "IN IP4 0.0.0.0".to_owned(),
+    };
+    Line { letter: 'c', value }
+}

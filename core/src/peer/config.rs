@@ -1,0 +1,48 @@
+//! What a peer is told when it is made.
+
+use crate::ice;
+use crate::session::{self, Certificate};
+
+/// How a peer works.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Its ICE agent.
+    pub ice: ice::Config,
+    /// Its certificate; a new one is made if there is none.
+    pub certificate: Option<Certificate>,
+    /// The largest message in bytes that is received, told as `a=max-message-size`. 262,144.
+    pub max_message_size: u32,
+    /// The largest datagram in bytes that is sent, 576 to 1500. 1,200.
+    pub mtu: usize,
+    /// How many data channels there may be at a time. 1,024.
+    pub max_channels: usize,
+    /// How many bytes each channel buffers before it refuses a message. 1,048,576.
+    pub send_buffer: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let session = session::Config::default();
+        Self {
+            ice: ice::Config::default(),
+            certificate: session.certificate,
+            max_message_size: session.max_message_size,
+            mtu: session.mtu,
+            max_channels: session.max_channels,
+            send_buffer: session.send_buffer,
+        }
+    }
+}
+
+impl Config {
+    pub(super) fn session(&self) -> session::Config {
+        session::Config {
+            certificate: self.certificate.clone(),
+            max_message_size: self.max_message_size,
+            mtu: self.mtu,
+            max_channels: self.max_channels,
+            send_buffer: self.send_buffer,
+        }
+    }
+}

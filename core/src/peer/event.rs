@@ -1,0 +1,55 @@
+//! What a peer reports.
+
+use super::names::ResolveId;
+use super::state::ConnectionState;
+use crate::ice;
+use crate::jsep::{SignalingState, TrickledCandidate};
+use crate::session::{ChannelConfig, ChannelId, MessageKind};
+
+/// Something happened, or something is asked of the driver. Events come in the order in which they happened.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// W3C `signalingstatechange`.
+    SignalingStateChange(SignalingState),
+    /// W3C `negotiationneeded`: make an offer.
+    NegotiationNeeded,
+    /// W3C `icecandidate`: tell the other side. It is not in any description that was created.
+    /// An empty candidate says that there are no more.
+    IceCandidate(TrickledCandidate),
+    /// W3C `iceconnectionstatechange`.
+    IceStateChange(ice::State),
+    /// W3C `connectionstatechange`; on `Failed`, `Peer::failure` says why.
+    ConnectionStateChange(ConnectionState),
+    /// W3C `selectedcandidatepairchange`. It may name a pair again that has become the nominated one.
+    SelectedPairChange(Box<ice::PairReport>),
+    /// Resolve the name, by multicast DNS if it ends in `.local`, and answer with `Peer::handle_resolved`.
+    Resolve {
+        /// To be given with the answer.
+        request: ResolveId,
+        /// The host name.
+        name: String,
+    },
+    /// W3C `datachannel`: the other side opened a channel, and it is open.
+    DataChannel {
+        /// The channel.
+        channel: ChannelId,
+        /// What it was made with.
+        config: ChannelConfig,
+    },
+    /// W3C `open`: a channel of ours is open.
+    ChannelOpen(ChannelId),
+    /// W3C `message`. Text is UTF-8.
+    Message {
+        /// The channel.
+        channel: ChannelId,
+        /// Text or bytes.
+        kind: MessageKind,
+        /// The whole message.
+        data: Vec<u8>,
+    },
+    /// W3C `bufferedamountlow`; also comes when a message that was refused would fit by now.
+    BufferedAmountLow(ChannelId),
+    /// W3C `close`: a channel is closed, by whomever.
+    ChannelClosed(ChannelId),
+}

@@ -1,0 +1,141 @@
+//! What stands between `str0m`'s SCTP and its DTLS.
+//!
+//! `str0m` lets its user bring the DTLS implementation. Ours is its own with a hand on the plaintext, for
+//! what cannot be reached otherwise:
+//!
+//! - An empty message written to `str0m` 0.25 is not sent, yet uses up a sequence number, so an ordered
+//!   channel would stall for good. It is written as a mark instead, and spelt right here.
+//! - `str0m`'s close sends DTLS `close_notify` alone, and nothing at all while SCTP is not established.
+//!   Browsers say farewell with an SCTP ABORT and `close_notify`, and so do we; see [`farewell`].
+//! - Some errors of a received record are no more than a lost record.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use str0m::crypto::dtls::{
+    DtlsCert, DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider, DtlsVersion, ProtocolVersion,
+};
+use str0m::crypto::{CryptoError, CryptoProvider};
+
+use super::sctp::{self, EmptyMark};
+
+/// A first byte that demultiplexing takes for DTLS (RFC 7983) but that begins no record: DTLS 1.2 has no such
+/// content type, and in DTLS 1.3 it says that a connection id follows, which is never agreed on here.
+const CONTROL: u8 = 63;
+
+/// The provider of everything cryptographic.
+pub(super) fn crypto() -> Arc<CryptoProvider> {
+    Arc::new(CryptoProvider { dtls_provider: &Provider, ..str0m::crypto::from_feature_flags() })
+}
+
+/// What an empty message is written as in a session with this private key.
+pub(super) fn empty_mark(private_key: &[u8]) -> EmptyMark {
+    let mut secret = b"frazil: empty message".to_vec();
+    secret.extend_from_slice(private_key);
+    let digest = str0m::crypto::from_feature_flags().sha256_provider.sha256(&secret);
+    core::array::from_fn(|i| digest[i])
+}
+
+/// What is handed to `str0m` as if it were received, to have the other side told that we leave.
+///
+/// It cannot be forged: the mark is in it, and that is never on the wire.
+pub(super) fn farewell(mark: &EmptyMark) -> Vec<u8> {
+    let mut datagram = vec![CONTROL];
+    datagram.extend_from_slice(mark);
+    datagram
+}
+
+#[derive(Debug)]
+struct Provider;
+
+impl Provider {
+    fn inner(&self) -> &'static dyn DtlsProvider {
+        str0m::crypto::from_feature_flags().dtls_provider
+    }
+}
+
+impl DtlsProvider for Provider {
+    fn generate_certificate(&self) -> Option<DtlsCert> {
+        self.inner().generate_certificate()
+    }
+
+    fn new_dtls(
+        &self,
+        certificate: &DtlsCert,
+        now: Instant,
+        version: DtlsVersion,
+        mtu: Option<usize>,
+    ) -> Result<Box<dyn DtlsInstance>, CryptoError> {
+        let inner = self.inner().new_dtls(certificate, now, version, mtu)?;
+        Ok(Box::new(Instance { inner, mark: empty_mark(&certificate.private_key), association: None }))
+    }
+}
+
+#[derive(Debug)]
+struct Instance {
+    inner: Box<dyn DtlsInstance>,
+    mark: EmptyMark,
+    /// Ports and tag of the association, once known.
+    association: Option<[u8; sctp::ADDRESS_LEN]>,
+}
+
+impl DtlsInstance for Instance {
+    fn handle_packet(&mut self, packet: &[u8]) -> Result<(), DtlsImplError> {
+        if packet.first() == Some(&CONTROL) {
+            return if *packet == *farewell(&self.mark) { self.close() } else { Ok(()) };
+        }
+        match self.inner.handle_packet(packet) {
+            // The record is dropped, as the network might have done.
+            Err(DtlsImplError::ReceiveQueueFull | DtlsImplError::RenegotiationAttempt) => Ok(()),
+            result => result,
+        }
+    }
+
+    fn send_application_data(&mut self, data: &[u8]) -> Result<usize, DtlsImplError> {
+        self.association = sctp::address(data).or(self.association);
+        match sctp::spell_empty_messages(data, &self.mark) {
+            None => self.inner.send_application_data(data),
+            Some(spelt) => {
+                let accepted = self.inner.send_application_data(&spelt)?;
+                // All or nothing is what the trait promises and what `str0m` compares with.
+                Ok(if accepted == spelt.len() { data.len() } else { 0 })
+            }
+        }
+    }
+
+    fn close(&mut self) -> Result<(), DtlsImplError> {
+        if let Some(association) = self.association.take() {
+            // It fails when the other side was the first to leave, and then there is no need for it.
+            let _ = self.inner.send_application_data(&sctp::abort(association));
+        }
+        self.inner.close()
+    }
+
+    fn set_active(&mut self, active: bool) {
+        self.inner.set_active(active);
+    }
+
+    fn poll_output<'a>(&mut self, buf: &'a mut [u8]) -> DtlsOutput<'a> {
+        self.inner.poll_output(buf)
+    }
+
+    fn handle_timeout(&mut self, now: Instant) -> Result<(), DtlsImplError> {
+        self.inner.handle_timeout(now)
+    }
+
+    fn is_active(&self) -> bool {
+        self.inner.is_active()
+    }
+
+    fn protocol_version(&self) -> Option<ProtocolVersion> {
+        self.inner.protocol_version()
+    }
+
+    fn is_closing(&self) -> bool {
+        self.inner.is_closing()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.inner.is_closed()
+    }
+}

@@ -1,0 +1,188 @@
+//! Attribute types and the values that need more than bytes (RFC 8489 section 14).
+
+use core::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::MAGIC_COOKIE;
+use super::message::TransactionId;
+
+/// The type of an attribute. Those below 0x8000 must be understood by who processes the message.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttributeType(pub u16);
+
+impl AttributeType {
+    /// RFC 8489 section 14.3.
+    pub const USERNAME: Self = Self(0x0006);
+    /// RFC 8489 section 14.5.
+    pub const MESSAGE_INTEGRITY: Self = Self(0x0008);
+    /// RFC 8489 section 14.8.
+    pub const ERROR_CODE: Self = Self(0x0009);
+    /// RFC 8489 section 14.13.
+    pub const UNKNOWN_ATTRIBUTES: Self = Self(0x000A);
+    /// RFC 8489 section 14.9.
+    pub const REALM: Self = Self(0x0014);
+    /// RFC 8489 section 14.10.
+    pub const NONCE: Self = Self(0x0015);
+    /// RFC 8489 section 14.2.
+    pub const XOR_MAPPED_ADDRESS: Self = Self(0x0020);
+    /// RFC 8445 section 16.1.
+    pub const PRIORITY: Self = Self(0x0024);
+    /// RFC 8445 section 16.1.
+    pub const USE_CANDIDATE: Self = Self(0x0025);
+    /// RFC 8489 section 14.14.
+    pub const SOFTWARE: Self = Self(0x8022);
+    /// RFC 8489 section 14.7.
+    pub const FINGERPRINT: Self = Self(0x8028);
+    /// RFC 8445 section 16.1.
+    pub const ICE_CONTROLLED: Self = Self(0x8029);
+    /// RFC 8445 section 16.1.
+    pub const ICE_CONTROLLING: Self = Self(0x802A);
+
+    /// Whether a message with it must be refused by who does not know it (RFC 8489 section 14).
+    #[must_use]
+    pub const fn must_be_understood(self) -> bool {
+        self.0 < 0x8000
+    }
+}
+
+impl fmt::Display for AttributeType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match *self {
+            Self::USERNAME => "USERNAME",
+            Self::MESSAGE_INTEGRITY => "MESSAGE-INTEGRITY",
+            Self::ERROR_CODE => "ERROR-CODE",
+            Self::UNKNOWN_ATTRIBUTES => "UNKNOWN-ATTRIBUTES",
+            Self::REALM => "REALM",
+            Self::NONCE => "NONCE",
+            Self::XOR_MAPPED_ADDRESS => "XOR-MAPPED-ADDRESS",
+            Self::PRIORITY => "PRIORITY",
+            Self::USE_CANDIDATE => "USE-CANDIDATE",
+            Self::SOFTWARE => "SOFTWARE",
+            Self::FINGERPRINT => "FINGERPRINT",
+            Self::ICE_CONTROLLED => "ICE-CONTROLLED",
+            Self::ICE_CONTROLLING => "ICE-CONTROLLING",
+            Self(number) => return write!(f, "{number:#06x}"),
+        })
+    }
+}
+
+impl fmt::Debug for AttributeType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// An attribute's value is not what its type asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InvalidAttribute {
+    /// Its type.
+    pub kind: AttributeType,
+    /// The length of its value in bytes.
+    pub len: usize,
+}
+
+impl fmt::Display for InvalidAttribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the {} bytes of attribute {} have no legal meaning", self.len, self.kind)
+    }
+}
+
+impl std::error::Error for InvalidAttribute {}
+
+/// Reads the value of an XOR-MAPPED-ADDRESS or another attribute of that form (RFC 8489 section 14.2).
+///
+/// # Errors
+/// If family and length do not go together.
+pub fn xor_address(kind: AttributeType, value: &[u8], id: TransactionId) -> Result<SocketAddr, InvalidAttribute> {
+    let invalid = InvalidAttribute { kind, len: value.len() };
+    let (&[_, family, port_high, port_low], address) = value.split_first_chunk::<4>().ok_or(invalid)?;
+    let port = u16::from_be_bytes([port_high, port_low]) ^ (MAGIC_COOKIE >> 16) as u16;
+    let ip = match family {
+        1 => IpAddr::V4(Ipv4Addr::from(u32::from_be_bytes(address.try_into().map_err(|_| invalid)?) ^ MAGIC_COOKIE)),
+        2 => IpAddr::V6(Ipv6Addr::from(u128::from_be_bytes(address.try_into().map_err(|_| invalid)?) ^ ipv6_mask(id))),
+        _ => return Err(invalid),
+    };
+    Ok(SocketAddr::new(ip, port))
+}
+
+/// The inverse of [`xor_address`]: the value and how many of its bytes count.
+pub(super) fn to_xor_address(address: SocketAddr, id: TransactionId) -> ([u8; 20], usize) {
+    let mut value = [0; 20];
+    value[2..4].copy_from_slice(&(address.port() ^ (MAGIC_COOKIE >> 16) as u16).to_be_bytes());
+    match address.ip() {
+        IpAddr::V4(ip) => {
+            value[1] = 1;
+            value[4..8].copy_from_slice(&(u32::from(ip) ^ MAGIC_COOKIE).to_be_bytes());
+            (value, 8)
+        }
+        IpAddr::V6(ip) => {
+            value[1] = 2;
+            value[4..].copy_from_slice(&(u128::from(ip) ^ ipv6_mask(id)).to_be_bytes());
+            (value, 20)
+        }
+    }
+}
+
+fn ipv6_mask(id: TransactionId) -> u128 {
+    let mut mask = [0; 16];
+    mask[..4].copy_from_slice(&MAGIC_COOKIE.to_be_bytes());
+    mask[4..].copy_from_slice(&id.0);
+    u128::from_be_bytes(mask)
+}
+
+/// The value of an ERROR-CODE (RFC 8489 section 14.8).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ErrorCode<'a> {
+    /// 300 to 699.
+    pub code: u16,
+    /// For a person. Empty where it is not UTF-8.
+    pub reason: &'a str,
+}
+
+impl<'a> ErrorCode<'a> {
+    /// The request was malformed.
+    pub const BAD_REQUEST: ErrorCode<'static> = ErrorCode { code: 400, reason: "Bad Request" };
+    /// The credentials were missing or wrong.
+    pub const UNAUTHENTICATED: ErrorCode<'static> = ErrorCode { code: 401, reason: "Unauthenticated" };
+    /// An attribute that must be understood was not.
+    pub const UNKNOWN_ATTRIBUTE: ErrorCode<'static> = ErrorCode { code: 420, reason: "Unknown Attribute" };
+    /// Both agents claim the same role (RFC 8445 section 16.2).
+    pub const ROLE_CONFLICT: ErrorCode<'static> = ErrorCode { code: 487, reason: "Role Conflict" };
+
+    /// Reads the value.
+    ///
+    /// # Errors
+    /// If it is too short or the code is none.
+    pub fn parse(value: &'a [u8]) -> Result<Self, InvalidAttribute> {
+        let invalid = InvalidAttribute { kind: AttributeType::ERROR_CODE, len: value.len() };
+        let (&[_, _, class, number], reason) = value.split_first_chunk::<4>().ok_or(invalid)?;
+        let class = class & 7;
+        if !(3..=6).contains(&class) || number > 99 {
+            return Err(invalid);
+        }
+        let code = u16::from(class) * 100 + u16::from(number);
+        Ok(Self { code, reason: core::str::from_utf8(reason).unwrap_or_default() })
+    }
+}
+
+/// The types in an UNKNOWN-ATTRIBUTES (RFC 8489 section 14.13).
+#[derive(Clone, Debug)]
+pub struct UnknownAttributes<'a>(&'a [u8]);
+
+impl<'a> UnknownAttributes<'a> {
+    /// Reads the value; an odd last byte is ignored.
+    #[must_use]
+    pub fn new(value: &'a [u8]) -> Self {
+        Self(value)
+    }
+}
+
+impl Iterator for UnknownAttributes<'_> {
+    type Item = AttributeType;
+
+    fn next(&mut self) -> Option<AttributeType> {
+        let (first, rest) = self.0.split_first_chunk::<2>()?;
+        self.0 = rest;
+        Some(AttributeType(u16::from_be_bytes(*first)))
+    }
+}
