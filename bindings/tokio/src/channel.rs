@@ -8,6 +8,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::mem;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -93,7 +94,7 @@ impl Channel {
         Self { handle: Arc::new(Handle { line, keeper }) }
     }
 
-    /// Its number; unique among the open channels of the peer.
+    /// Its number, which no other channel of the peer ever has.
     #[must_use]
     pub fn id(&self) -> ChannelId {
         self.handle.line.id
@@ -135,9 +136,9 @@ impl Channel {
         }
     }
 
-    /// Sends a message, as soon as the channel is open and less than the peer's send limit waits to be
-    /// acknowledged. Calls that wait at the same time are served in turn. A call that is dropped while it
-    /// waits has not sent its message.
+    /// Sends a message, as soon as the channel is open and no more than the peer's send limit waits to be
+    /// acknowledged with it; a longer one is sent alone. Calls that wait at the same time are served in turn.
+    /// A call that is dropped while it waits has not sent its message.
     ///
     /// # Errors
     /// When the channel is closed, or does not carry such a message.
@@ -148,7 +149,7 @@ impl Channel {
         loop {
             let mut eased = pin!(line.eased.notified());
             eased.as_mut().enable();
-            match self.offer(&message, true) {
+            match self.offer(&message) {
                 Ok(()) => return Ok(()),
                 Err(TrySendError::Full) => eased.await,
                 Err(TrySendError::Opening) => self.opened().await?,
@@ -162,34 +163,30 @@ impl Channel {
     /// # Errors
     /// When the channel is not open, too much waits already, or it does not carry such a message.
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
-        self.offer(&message.into(), false)
+        self.offer(&message.into())
     }
 
-    /// Sends now or says why not; if too much waits, `line.eased` is notified when less does, if asked for.
-    fn offer(&self, message: &Message, tell_when_eased: bool) -> Result<(), TrySendError> {
+    /// Sends now or says why not; if too much waits, `line.eased` is notified when the message would fit.
+    fn offer(&self, message: &Message) -> Result<(), TrySendError> {
         let Handle { line, keeper } = &*self.handle;
         match *line.phase.borrow() {
             Phase::Opening => return Err(TrySendError::Opening),
             Phase::Open => {}
             Phase::Closed => return Err(TrySendError::Never(SendError::Closed)),
         }
-        let limit = keeper.shared.limits.send;
-        let sent = keeper.shared.call(|state, now| {
-            let outcome = if state.core.buffered_amount(line.id) >= limit {
-                Err(TrySendError::Full)
-            } else {
-                match state.core.send(line.id, message.kind, &message.data, now) {
-                    Ok(()) => Ok(()),
-                    Err(peer::SendError::BufferFull { .. }) => Err(TrySendError::Full),
-                    Err(error) => Err(TrySendError::Never(SendError::Refused(error))),
-                }
-            };
-            if tell_when_eased && matches!(outcome, Err(TrySendError::Full)) {
-                state.tell_when_eased(line.id, limit / 2);
+        let sent = keeper.shared.call(|state, now| state.core.send(line.id, message.kind, &message.data, now));
+        match sent {
+            Some(Ok(())) => {
+                line.used.store(true, Ordering::Release);
+                Ok(())
             }
-            outcome
-        });
-        sent.unwrap_or(Err(TrySendError::Never(SendError::Closed)))
+            Some(Err(peer::SendError::BufferFull { .. })) => Err(TrySendError::Full),
+            // It was open, so that it closes now.
+            None | Some(Err(peer::SendError::Closed(_) | peer::SendError::NotOpen(_))) => {
+                Err(TrySendError::Never(SendError::Closed))
+            }
+            Some(Err(error)) => Err(TrySendError::Never(SendError::Refused(error))),
+        }
     }
 
     /// Waits until the other side has acknowledged all that was sent on this channel.
@@ -198,20 +195,22 @@ impl Channel {
     /// [`SendError::Closed`] if the channel closes while something is not acknowledged.
     pub async fn flush(&self) -> Result<(), SendError> {
         let Handle { line, keeper } = &*self.handle;
+        if !line.used.load(Ordering::Acquire) {
+            // What the core still counts is the announcement of the channel, of whose end it does not tell.
+            return Ok(());
+        }
         loop {
             let mut eased = pin!(line.eased.notified());
             eased.as_mut().enable();
-            let buffered = keeper.shared.call(|state, _| {
-                let buffered = state.core.buffered_amount(line.id);
-                if buffered > 0 {
-                    state.tell_when_eased(line.id, 0);
-                }
-                buffered
-            });
-            match buffered {
+            // A channel that is gone has nothing buffered, whatever became of it.
+            let buffered = keeper
+                .shared
+                .call(|state, _| state.lines.contains_key(&line.id).then(|| state.core.buffered_amount(line.id)));
+            match buffered.flatten() {
                 Some(0) => return Ok(()),
-                Some(_) if *line.phase.borrow() != Phase::Closed => eased.await,
-                _ => return Err(SendError::Closed),
+                // The core tells when all is acknowledged.
+                Some(_) => eased.await,
+                None => return Err(SendError::Closed),
             }
         }
     }
@@ -298,10 +297,7 @@ impl Drop for Handle {
     fn drop(&mut self) {
         let shared = &self.keeper.shared;
         shared.call(|state, now| {
-            // The number may be another channel's by now.
-            if state.lines.get(&self.line.id).is_some_and(|line| Arc::ptr_eq(line, &self.line)) {
-                state.lines.remove(&self.line.id);
-                state.awaited.remove(&self.line.id);
+            if state.lines.remove(&self.line.id).is_some() {
                 state.core.close_channel(self.line.id, now);
             }
         });
@@ -319,9 +315,11 @@ pub(crate) struct Line {
     terms: ChannelConfig,
     phase: watch::Sender<Phase>,
     inbox: Mutex<Inbox>,
+    /// Whether a message was ever sent.
+    used: AtomicBool,
     /// Whose turn it is to send.
     turn: Semaphore,
-    /// Less waits to be acknowledged, or the channel ended.
+    /// A message that did not fit would, or nothing waits to be acknowledged, or the channel ended.
     eased: Notify,
 }
 
@@ -342,6 +340,10 @@ struct Inbox {
     ended: bool,
 }
 
+/// What may come on top of the receive limit, while only short records are let through: what SCTP had received
+/// already and could not deliver in order yet, which is a receive window, and as much again.
+const FAR: usize = 2 << 20;
+
 /// What a message weighs beside its bytes, so that empty ones are not free.
 const WEIGHT: usize = 64;
 
@@ -352,6 +354,7 @@ impl Line {
             terms,
             phase: watch::Sender::new(if open { Phase::Open } else { Phase::Opening }),
             inbox: Mutex::default(),
+            used: AtomicBool::new(false),
             turn: Semaphore::new(1),
             eased: Notify::new(),
         }
@@ -404,6 +407,7 @@ impl Line {
             return None;
         };
         inbox.len -= message.data.len() + WEIGHT;
+        shared.pressure.note_read();
         let eased = inbox.weigh(shared);
         drop(inbox);
         if eased {
@@ -427,7 +431,7 @@ impl Line {
 
 impl Inbox {
     fn weigh(&mut self, shared: &Shared) -> bool {
-        let level = self.level.after(self.len, shared.limits.receive);
+        let level = self.level.after(self.len, shared.limits.receive, FAR);
         shared.pressure.shift(mem::replace(&mut self.level, level), level)
     }
 }

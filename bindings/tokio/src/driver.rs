@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 
 use crate::channel::{Channel, Line, Message};
 use crate::event::{Event, Queue};
-use crate::pressure::Held;
+use crate::pressure::{Held, Level, records};
 use crate::resolve::Resolver;
 use crate::shared::{Keeper, Shared, State};
 use crate::socket::{Inbound, Sent, Socket};
@@ -23,10 +23,7 @@ use crate::socket::{Inbound, Sent, Socket};
 const TURN: usize = 4;
 
 /// How long the last datagrams of a closed peer may wait for the system to take them.
-const FAREWELL: Duration = Duration::from_millis(250);
-
-/// The longest datagram that the core writes.
-const MAX_DATAGRAM: usize = 1_500;
+const LAST_FLUSH: Duration = Duration::from_millis(250);
 
 /// How much is collected before it goes to the system: one of its largest joined datagrams.
 const OUTBOUND: usize = 1 << 16;
@@ -122,15 +119,8 @@ impl Driver {
             let mut state = shared.lock();
             self.drain(&mut state, &mut buffers.outbound);
             self.deadline = state.core.poll_timeout();
-            let State { core, lines, awaited, .. } = &mut *state;
-            awaited.retain(|channel, len| {
-                let eased = core.buffered_amount(*channel) <= *len;
-                if eased && let Some(line) = lines.get(channel) {
-                    self.told.push_back(Told::Eased(Arc::clone(line)));
-                }
-                !eased
-            });
-            let closing = state.closing;
+            // The other side may have closed the peer too: nothing can happen any more.
+            let closing = state.closing || state.core.connection_state() == ConnectionState::Closed;
             drop(state);
             self.flush(&mut buffers.outbound);
             closing
@@ -169,6 +159,9 @@ impl Driver {
                 self.deadline = None;
                 let mut state = shared.lock();
                 state.core.handle_timeout(shared.clock.now());
+                self.drain(&mut state, &mut buffers.outbound);
+                drop(state);
+                self.flush(&mut buffers.outbound);
             }
         });
 
@@ -221,13 +214,22 @@ impl Driver {
                     id
                 }
             };
-            if Held::holds(shared.pressure.level(), datagram) {
-                state.stats.datagrams_held += 1;
-                self.held.keep(id, datagram);
+            if shared.pressure.level() == Level::Free {
+                state.core.handle_datagram(id, datagram, now);
+                self.drain(&mut state, outbound);
                 continue;
             }
-            state.core.handle_datagram(id, datagram, now);
-            self.drain(&mut state, outbound);
+            if shared.pressure.was_read() {
+                self.held.hurry(now);
+            }
+            for record in records(datagram) {
+                if self.held.keep(shared.pressure.level(), id, record, now) {
+                    state.stats.records_held += 1;
+                } else {
+                    state.core.handle_datagram(id, record, now);
+                    self.drain(&mut state, outbound);
+                }
+            }
         }
         drop(state);
         self.flush(outbound);
@@ -237,24 +239,28 @@ impl Driver {
     fn release_held(&mut self, outbound: &mut Outbound) -> bool {
         let mut worked = false;
         let shared = Arc::clone(&self.shared);
-        while let Some((path, datagram)) = self.held.release(shared.pressure.level()) {
+        while let Some((path, record)) = self.held.release(shared.pressure.level()) {
             worked = true;
             let mut state = shared.lock();
-            state.core.handle_datagram(path, &datagram, shared.clock.now());
+            state.core.handle_datagram(path, &record, shared.clock.now());
             self.drain(&mut state, outbound);
         }
         self.flush(outbound);
         worked
     }
 
-    /// Takes out of the core all transmits, then all events. Transmits are sent when `outbound` is full, else
-    /// by the next [`Self::flush`].
+    /// Takes out of the core all transmits and all events, until there are neither. Transmits are sent when
+    /// `outbound` is full, else by the next [`Self::flush`].
     fn drain(&mut self, state: &mut State, outbound: &mut Outbound) {
-        while let Some(transmit) = state.core.poll_transmit(outbound.room()) {
-            self.post(transmit, state, outbound);
-        }
-        while let Some(event) = state.core.poll_event() {
+        loop {
+            while let Some(transmit) = state.core.poll_transmit(outbound.room()) {
+                self.post(transmit, state, outbound);
+            }
+            let Some(event) = state.core.poll_event() else { return };
             self.note(event, state);
+            while let Some(event) = state.core.poll_event() {
+                self.note(event, state);
+            }
         }
     }
 
@@ -288,7 +294,7 @@ impl Driver {
         outbound.len += transmit.len;
         state.stats.datagrams_sent += 1;
         state.stats.bytes_sent += transmit.len as u64;
-        if outbound.buffer.len() - outbound.len < MAX_DATAGRAM {
+        if outbound.buffer.len() - outbound.len < peer::Peer::MIN_BUFFER {
             self.flush(outbound);
         }
     }
@@ -318,14 +324,12 @@ impl Driver {
             peer::Event::NegotiationNeeded => Told::Event(Event::NegotiationNeeded),
             peer::Event::SignalingStateChange(state) => Told::Event(Event::SignalingStateChange(state)),
             peer::Event::IceCandidate(candidate) => Told::Event(Event::IceCandidate(candidate)),
-            peer::Event::EndOfCandidates => Told::Event(Event::EndOfCandidates),
             peer::Event::IceStateChange(state) => Told::Event(Event::IceStateChange(state)),
             peer::Event::ConnectionStateChange(state) => Told::Event(Event::ConnectionStateChange(state)),
             peer::Event::SelectedPairChange(pair) => Told::Event(Event::SelectedPairChange(pair)),
             peer::Event::Resolve { request, name } => Told::Resolve(request, name),
-            peer::Event::DataChannel { channel, label, protocol, ordered, reliability } => {
-                let terms = peer::ChannelConfig { label, protocol, ordered, reliability, negotiated: None };
-                let line = Arc::new(Line::new(channel, terms, true));
+            peer::Event::DataChannel { channel, config } => {
+                let line = Arc::new(Line::new(channel, config, true));
                 state.lines.insert(channel, Arc::clone(&line));
                 Told::Incoming(line)
             }
@@ -341,15 +345,14 @@ impl Driver {
                     _ => Told::Received(Arc::clone(line)),
                 }
             }
-            peer::Event::ChannelClosed(channel) => {
-                state.awaited.remove(&channel);
-                match state.lines.remove(&channel) {
-                    Some(line) => Told::Ended(line),
-                    None => return,
-                }
-            }
-            // `awaited` is looked at whenever the core was called.
-            peer::Event::BufferedAmountLow(_) => return,
+            peer::Event::BufferedAmountLow(channel) => match state.lines.get(&channel) {
+                Some(line) => Told::Eased(Arc::clone(line)),
+                None => return,
+            },
+            peer::Event::ChannelClosed(channel) => match state.lines.remove(&channel) {
+                Some(line) => Told::Ended(line),
+                None => return,
+            },
             _ => return,
         };
         self.told.push_back(told);
@@ -382,34 +385,48 @@ impl Driver {
         }
     }
 
-    /// Tells the other side, and waits a little for the system to take the last datagrams.
+    /// Tells the application at once that all is over, and the other side as often as the core wants to, which
+    /// takes less than a second. What the other side sends meanwhile is of no interest.
     async fn say_farewell(&mut self) {
         {
             let mut state = self.shared.lock();
+            state.closing = true;
             let now = self.shared.clock.now();
             state.core.close(now);
         }
         self.settle();
+        self.end();
+        while self.deadline.is_some() {
+            poll_fn(|cx| {
+                self.sockets.retain_mut(|bound| !matches!(bound.socket.poll_flush(cx), Poll::Ready(Sent::Dead(_))));
+                self.timer.as_mut().poll(cx)
+            })
+            .await;
+            {
+                let mut state = self.shared.lock();
+                let now = self.shared.clock.now();
+                state.core.handle_timeout(now);
+            }
+            self.settle();
+        }
         let flushed = poll_fn(|cx| {
             self.sockets.retain_mut(|bound| bound.socket.poll_flush(cx).is_pending());
             if self.sockets.is_empty() { Poll::Ready(()) } else { Poll::Pending }
         });
-        let _ = tokio::time::timeout(FAREWELL, flushed).await;
+        let _ = tokio::time::timeout(LAST_FLUSH, flushed).await;
     }
 }
 
-/// Whichever way the driver ends, by closing, with its runtime, or by a panic, nobody waits for it any more.
-impl Drop for Driver {
-    fn drop(&mut self) {
+impl Driver {
+    /// Nothing comes any more for anyone who waits.
+    fn end(&self) {
         let mut state = self.shared.lock();
         state.closing = true;
-        state.awaited.clear();
         let lines = std::mem::take(&mut state.lines);
         drop(state);
         for line in lines.into_values() {
             line.end();
         }
-        self.sockets.clear();
         let closed = |state: &mut ConnectionState| {
             let changes = *state != ConnectionState::Closed;
             *state = ConnectionState::Closed;
@@ -418,6 +435,14 @@ impl Drop for Driver {
         self.shared.connection.send_if_modified(closed);
         self.shared.ice.send_replace(frazil::ice::State::Closed);
         self.queue.end();
+    }
+}
+
+/// Whichever way the driver ends, by closing, with its runtime, or by a panic, nobody waits for it any more.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.sockets.clear();
+        self.end();
         self.shared.ended.send_replace(true);
     }
 }

@@ -1,6 +1,6 @@
 //! What can go wrong, by what was asked for.
 
-use frazil::{jsep, peer};
+use frazil::peer;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
@@ -57,9 +57,7 @@ impl std::error::Error for StartError {
 pub enum Error {
     /// The peer is closed.
     Closed,
-    /// No offer or answer can be made now.
-    Negotiation(jsep::Error),
-    /// A description or a candidate was refused.
+    /// A description cannot be made, or a description or a candidate was refused.
     Peer(peer::Error),
     /// No channel can be made.
     Channel(peer::ChannelError),
@@ -69,7 +67,6 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed => f.write_str("the peer is closed"),
-            Self::Negotiation(error) => error.fmt(f),
             Self::Peer(error) => error.fmt(f),
             Self::Channel(error) => error.fmt(f),
         }
@@ -80,16 +77,9 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Closed => None,
-            Self::Negotiation(error) => Some(error),
             Self::Peer(error) => Some(error),
             Self::Channel(error) => Some(error),
         }
-    }
-}
-
-impl From<jsep::Error> for Error {
-    fn from(error: jsep::Error) -> Self {
-        Self::Negotiation(error)
     }
 }
 
@@ -106,24 +96,31 @@ impl From<peer::ChannelError> for Error {
 }
 
 /// Why a peer will not become connected by waiting.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ConnectError {
-    /// No path works, or the other side is not who its description says.
-    Failed,
+    /// It failed, for this reason.
+    Failed(peer::Failure),
     /// The peer is closed.
     Closed,
 }
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Failed => "the connection failed",
-            Self::Closed => "the peer is closed",
-        })
+        match self {
+            Self::Failed(failure) => write!(f, "the connection failed: {failure}"),
+            Self::Closed => f.write_str("the peer is closed"),
+        }
     }
 }
 
-impl std::error::Error for ConnectError {}
+impl std::error::Error for ConnectError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Failed(failure) => Some(failure),
+            Self::Closed => None,
+        }
+    }
+}
 
 /// Why a message was not sent.
 #[derive(Debug)]

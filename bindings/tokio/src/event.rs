@@ -1,8 +1,9 @@
 //! What a peer tells its application, in order.
 
 use frazil::ice;
-use frazil::jsep::SignalingState;
-use frazil::peer::{ConnectionState, IceCandidate, PairReport};
+use frazil::ice::PairReport;
+use frazil::jsep::{SignalingState, TrickledCandidate};
+use frazil::peer::ConnectionState;
 use futures_core::Stream;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -25,20 +26,23 @@ pub enum Event {
     NegotiationNeeded,
     /// The signalling state changed.
     SignalingStateChange(SignalingState),
-    /// A candidate of our own, to be told to the other side.
-    IceCandidate(IceCandidate),
-    /// There will be no more candidates of our own.
-    EndOfCandidates,
+    /// A candidate of our own that no description told yet, for the other side. An empty one says that there
+    /// are no more.
+    IceCandidate(TrickledCandidate),
     /// The state of ICE changed.
     IceStateChange(ice::State),
-    /// The state of the whole connection changed.
+    /// The state of the whole connection changed; on `Failed`, [`Peer::failure`](crate::Peer::failure) says why.
     ConnectionStateChange(ConnectionState),
     /// Data goes another way from now on.
-    SelectedPairChange(PairReport),
+    SelectedPairChange(Box<PairReport>),
     /// The other side opened a channel. Dropping it closes it.
     Channel(Channel),
     /// A socket cannot be used any more, or could not be bound to one of the machine's addresses (its port is
     /// then 0). The other sockets are well.
+    ///
+    /// The core cannot take a candidate back: what it sends from there is lost as on a broken wire. If that was
+    /// the path in use, the state is soon `Disconnected`, and data goes another way if ICE had found one; if it
+    /// had not, the peer fails when consent runs out, and a new peer finds the machine's new addresses.
     SocketLost {
         /// The address the socket was, or would have been, bound to.
         local: SocketAddr,
@@ -187,7 +191,7 @@ impl Queue {
     }
 
     fn weigh(&self, waiting: &mut Waiting) -> bool {
-        let level = waiting.level.after(waiting.events.len(), LIMIT);
+        let level = waiting.level.after(waiting.events.len(), LIMIT, LIMIT);
         self.shared.pressure.shift(mem::replace(&mut waiting.level, level), level)
     }
 
@@ -220,14 +224,14 @@ mod tests {
     fn events_that_nobody_takes_hold_data_back_and_only_states_are_overtaken() {
         let clock = Clock::new();
         let core = Peer::new(Config::default(), [7; 32], clock.now()).unwrap();
-        let shared = Arc::new(Shared::new(core, clock, Limits { receive: 1, send: 1 }));
+        let shared = Arc::new(Shared::new(core, clock, Limits { receive: 1 }));
         let (mut events, queue) = Events::new(Arc::clone(&shared));
         for _ in 0..LIMIT {
             queue.push(Event::IceStateChange(ice::State::Checking));
             assert_eq!(shared.pressure.level(), Level::Free);
         }
         for _ in 0..10 {
-            queue.push(Event::EndOfCandidates);
+            queue.push(Event::IceCandidate(TrickledCandidate::default()));
             queue.push(Event::IceStateChange(ice::State::Disconnected));
             queue.push(Event::ConnectionStateChange(ConnectionState::Disconnected));
         }
@@ -238,7 +242,7 @@ mod tests {
             taken.push(event);
         }
         assert_eq!(shared.pressure.level(), Level::Free);
-        assert_eq!(taken.iter().filter(|event| matches!(event, Event::EndOfCandidates)).count(), 10);
+        assert_eq!(taken.iter().filter(|event| matches!(event, Event::IceCandidate(_))).count(), 10);
         // The one that came below the limit's reach stays; of those above it, the latest.
         assert_eq!(taken.iter().filter(|event| matches!(event, Event::ConnectionStateChange(_))).count(), 1);
         assert!(matches!(taken.last(), Some(Event::IceStateChange(ice::State::Connected))));

@@ -1,8 +1,9 @@
 //! The handle that an application holds.
 
-use frazil::jsep::{Description, SignalingState};
-use frazil::peer::{self, ChannelConfig, ConnectionState, PairReport};
-use frazil::{Seed, ice};
+use frazil::Seed;
+use frazil::ice::{self, LocalCandidate, PairReport};
+use frazil::jsep::{Description, SignalingState, TrickledCandidate};
+use frazil::peer::{self, Certificate, ChannelConfig, ConnectionState, Counters, Failure};
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -39,13 +40,13 @@ impl Default for Builder {
             config: peer::Config::default(),
             interfaces: InterfacePolicy::default(),
             ports: None,
-            limits: Limits { receive: 1 << 20, send: 1 << 20 },
+            limits: Limits { receive: 1 << 20 },
         }
     }
 }
 
 impl Builder {
-    /// The core's configuration.
+    /// The core's configuration, instead of all that was said of it before.
     pub fn config(mut self, config: peer::Config) -> Self {
         self.config = config;
         self
@@ -71,9 +72,10 @@ impl Builder {
         self
     }
 
-    /// How many bytes sent on one channel may wait to be acknowledged before `send` waits, 1 MiB unless set.
+    /// How many bytes sent on one channel may wait to be acknowledged before `send` waits, 1 MiB unless set. It
+    /// is the `send_buffer` of the configuration.
     pub fn send_limit(mut self, bytes: usize) -> Self {
-        self.limits.send = bytes.max(1);
+        self.config.send_buffer = bytes;
         self
     }
 
@@ -189,6 +191,24 @@ impl Peer {
         self.shared().lock().core.local_description()
     }
 
+    /// The other side's description in effect or proposed, with the candidates that came since.
+    #[must_use]
+    pub fn remote_description(&self) -> Option<Description> {
+        self.shared().lock().core.remote_description()
+    }
+
+    /// Our candidates, one for each socket.
+    #[must_use]
+    pub fn local_candidates(&self) -> Vec<LocalCandidate> {
+        self.shared().lock().core.local_candidates().to_vec()
+    }
+
+    /// Our certificate with its key, to be kept for another peer (`certificate` of the configuration).
+    #[must_use]
+    pub fn certificate(&self) -> Certificate {
+        self.shared().lock().core.certificate().clone()
+    }
+
     /// Makes an offer, takes it into effect and gives it with all candidates, which are known at once: for
     /// signalling that carries one message each way.
     ///
@@ -211,12 +231,12 @@ impl Peer {
         Ok(self.local_description().unwrap_or(answer))
     }
 
-    /// Adds a candidate of the other side, as `candidate:…`; the empty text is the end of its candidates (W3C
-    /// `addIceCandidate`).
+    /// Adds a candidate of the other side, or with an empty one the end of its candidates (W3C
+    /// `addIceCandidate`). Its description must have been set before.
     ///
     /// # Errors
     /// When the candidate is refused or the peer is closed.
-    pub async fn add_ice_candidate(&self, candidate: &str) -> Result<(), Error> {
+    pub async fn add_ice_candidate(&self, candidate: &TrickledCandidate) -> Result<(), Error> {
         Ok(self.call(|state, now| state.core.add_ice_candidate(candidate, now))??)
     }
 
@@ -242,8 +262,12 @@ impl Peer {
         Ok(Channel::new(line, Arc::clone(&self.keeper)))
     }
 
-    /// Closes the peer: tells the other side, and waits until the sockets are closed. Messages not yet
-    /// acknowledged may be lost; [`Channel::flush`] waits for them.
+    /// Closes the peer. For the application all is over at once: channels and events end. This waits until
+    /// the other side was told, several times since the network may lose a word, and the sockets are closed,
+    /// which takes less than a second; it goes on if this is not waited for. Messages not yet acknowledged may
+    /// be lost; [`Channel::flush`] waits for them.
+    ///
+    /// If the other side closes its peer, this one closes by itself.
     pub async fn close(&self) {
         self.shared().close();
         // The sender lives as long as `self`.
@@ -273,22 +297,36 @@ impl Peer {
     /// # Errors
     /// When it fails or is closed instead.
     pub async fn wait_connected(&self) -> Result<(), ConnectError> {
-        use ConnectionState::{Closed, Connected, Failed};
         let mut state = self.connection_state();
-        match state.wait_for(|state| matches!(state, Connected | Failed | Closed)).await.as_deref() {
-            Ok(Connected) => Ok(()),
-            Ok(Failed) => Err(ConnectError::Failed),
-            _ => Err(ConnectError::Closed),
+        loop {
+            match *state.borrow_and_update() {
+                ConnectionState::Connected => return Ok(()),
+                ConnectionState::Closed => return Err(ConnectError::Closed),
+                ConnectionState::Failed => {
+                    // If there is no failure any more, a restart was begun.
+                    if let Some(failure) = self.failure() {
+                        return Err(ConnectError::Failed(failure));
+                    }
+                }
+                _ => {}
+            }
+            state.changed().await.map_err(|_| ConnectError::Closed)?;
         }
     }
 
-    /// The pair of candidates that data goes over.
+    /// Why the connection failed, if it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<Failure> {
+        self.shared().lock().core.failure()
+    }
+
+    /// The pair of candidates that data goes over, with its round trip and what was counted on it.
     #[must_use]
     pub fn selected_pair(&self) -> Option<PairReport> {
         self.shared().lock().core.selected_pair()
     }
 
-    /// All pairs of candidates.
+    /// All pairs of candidates, with what happened to each.
     #[must_use]
     pub fn pairs(&self) -> Vec<PairReport> {
         self.shared().lock().core.pairs().collect()
@@ -297,7 +335,8 @@ impl Peer {
     /// What went through the peer's sockets.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.shared().lock().stats
+        let state = self.shared().lock();
+        Stats { unused: state.core.counters(), ..state.stats }
     }
 
     fn call<T>(&self, call: impl FnOnce(&mut State, frazil::Instant) -> T) -> Result<T, Error> {
@@ -327,8 +366,10 @@ pub struct Stats {
     pub datagrams_sent: u64,
     /// Their bytes, without UDP and IP headers.
     pub bytes_sent: u64,
-    /// Datagrams received that were held back because the application does not read.
-    pub datagrams_held: u64,
+    /// DTLS records received that were held back because the application does not read.
+    pub records_held: u64,
+    /// What the core received or wrote and did not use, by reason.
+    pub unused: Counters,
 }
 
 #[cfg(test)]

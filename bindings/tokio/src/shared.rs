@@ -32,16 +32,12 @@ pub(crate) struct Shared {
 pub(crate) struct Limits {
     /// Bytes received on one channel that the application did not read.
     pub(crate) receive: usize,
-    /// Bytes sent on one channel that the other side did not acknowledge.
-    pub(crate) send: usize,
 }
 
 /// What the lock guards.
 pub(crate) struct State {
     pub(crate) core: peer::Peer,
     pub(crate) lines: BTreeMap<ChannelId, Arc<Line>>,
-    /// Channels on which someone waits until no more than so many bytes are buffered.
-    pub(crate) awaited: BTreeMap<ChannelId, usize>,
     pub(crate) stats: Stats,
     /// The application wants the peer closed.
     pub(crate) closing: bool,
@@ -62,7 +58,6 @@ impl Shared {
             state: Mutex::new(State {
                 core,
                 lines: BTreeMap::new(),
-                awaited: BTreeMap::new(),
                 stats: Stats::default(),
                 closing: false,
                 stirred: false,
@@ -113,12 +108,6 @@ impl Shared {
 }
 
 impl State {
-    /// Has the channel's waiters woken when no more than `len` bytes are buffered. Who waits for less asks again.
-    pub(crate) fn tell_when_eased(&mut self, channel: ChannelId, len: usize) {
-        let awaited = self.awaited.entry(channel).or_insert(len);
-        *awaited = len.max(*awaited);
-    }
-
     fn stir(&mut self) -> Option<Waker> {
         self.stirred = true;
         self.driver.take()

@@ -10,7 +10,6 @@ use sha2::{Digest, Sha256};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 #[tokio::test]
 async fn peers_connect_and_echo_messages() {
@@ -22,7 +21,12 @@ async fn peers_connect_and_echo_messages() {
             answered.send(message).await.unwrap();
         }
     });
-    let messages = [Message::text("grüezi"), Message::binary(vec![0, 159, 146, 150])];
+    let messages = [
+        Message::text("grüezi"),
+        Message::text(""),
+        Message::binary(vec![0, 159, 146, 150]),
+        Message::binary(Vec::new()),
+    ];
     for message in &messages {
         offered.send(message.clone()).await.unwrap();
     }
@@ -97,7 +101,7 @@ async fn sixteen_mebibytes_arrive_whole_in_both_directions_at_once() {
     assert_eq!((at_answerer, at_offerer), (hash, hash));
     soon(there).await.unwrap().unwrap();
     soon(back).await.unwrap().unwrap();
-    assert_eq!(offerer.stats().datagrams_held + answerer.stats().datagrams_held, 0, "who reads is not held back");
+    assert_eq!(offerer.stats().records_held + answerer.stats().records_held, 0, "who reads is not held back");
 }
 
 #[tokio::test]
@@ -118,7 +122,7 @@ async fn a_channel_that_is_not_read_costs_bounded_memory_and_then_goes_on() {
         }
     });
     soon(async {
-        while answerer.stats().datagrams_held == 0 {
+        while answerer.stats().records_held == 0 {
             tokio::task::yield_now().await;
         }
     })
@@ -175,8 +179,45 @@ async fn an_echo_that_waits_to_send_is_not_locked_by_its_own_full_queue() {
 }
 
 #[tokio::test]
+async fn an_echo_of_very_many_very_short_messages_comes_to_its_end() {
+    // Enough to fill the queue so far that acknowledgements are held back too.
+    const COUNT: u32 = 34_000;
+    let Pair { offered, answered, answerer, .. } =
+        connect(builder(), builder().receive_limit(64 << 10).send_limit(4 << 10)).await;
+    let sleepy = answerer.clone();
+    let echo = tokio::spawn(async move {
+        while sleepy.stats().records_held == 0 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..COUNT {
+            let message = answered.recv().await.unwrap();
+            answered.send(message).await.unwrap();
+        }
+        answered
+    });
+    let sender = tokio::spawn({
+        let offered = offered.clone();
+        async move {
+            for n in 0..COUNT {
+                offered.send(n.to_be_bytes().to_vec()).await.unwrap();
+                // Each in a record of its own.
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    for n in 0..COUNT {
+        assert_eq!(soon(offered.recv()).await.unwrap().data[..], n.to_be_bytes());
+    }
+    soon(sender).await.unwrap();
+    soon(echo).await.unwrap();
+}
+
+#[tokio::test]
 async fn try_send_says_when_too_much_waits() {
     let Pair { offered, answered, .. } = connect(builder().send_limit(100_000), builder()).await;
+    offered.send("the channel's announcement, which counts too, is acknowledged with this").await.unwrap();
+    soon(offered.flush()).await.unwrap();
+    assert!(soon(answered.recv()).await.is_some());
     // The driver does not run in between.
     let sent = (0..1_000).take_while(|_| match offered.try_send(vec![7; 10_000]) {
         Ok(()) => true,
@@ -194,21 +235,32 @@ async fn try_send_says_when_too_much_waits() {
 
 #[tokio::test]
 async fn the_other_side_sees_a_close_at_once() {
-    let Pair { offerer, answerer, answered, mut offerer_events, .. } = connect(builder(), builder()).await;
+    let Pair { offerer, answerer, offered, answered, mut offerer_events, mut answerer_events } =
+        connect(builder(), builder()).await;
     let mut state = answerer.connection_state();
-    soon(offerer.close()).await;
-    // Far sooner than consent would expire (RFC 7675: 30 s).
-    let seen = async {
-        assert_eq!(answered.recv().await, None);
+    offered.try_send("too late to be waited for").unwrap();
+    let close = tokio::spawn({
+        let offerer = offerer.clone();
+        async move { offerer.close().await }
+    });
+    // On this side it is over at once, also for what was not acknowledged.
+    assert_eq!(soon(offered.recv()).await, None);
+    assert!(matches!(offered.flush().await, Err(SendError::Closed)));
+    // Told, and not found out by silence: that would be `Disconnected` at first.
+    soon(async {
+        while answered.recv().await.is_some() {}
         answered.closed().await;
-        state
-            .wait_for(|state| *state == ConnectionState::Closed || *state == ConnectionState::Disconnected)
-            .await
-            .unwrap();
-    };
-    tokio::time::timeout(Duration::from_secs(10), seen).await.expect("the other side is told");
+        let ended = |state: &ConnectionState| *state != ConnectionState::Connected;
+        assert_eq!(*state.wait_for(ended).await.unwrap(), ConnectionState::Closed);
+    })
+    .await;
+    // So it closes too.
+    while soon(answerer_events.next()).await.is_some() {}
+    assert!(matches!(answerer.create_offer().await, Err(frazil_tokio::Error::Closed)));
+    assert!(matches!(answered.send("too late").await, Err(SendError::Closed)));
     assert!(matches!(offerer.create_offer().await, Err(frazil_tokio::Error::Closed)));
     assert_eq!(*offerer.connection_state().borrow(), ConnectionState::Closed);
+    soon(close).await.unwrap();
     while soon(offerer_events.next()).await.is_some() {}
     // Closing twice is no fault.
     soon(offerer.close()).await;
@@ -216,15 +268,16 @@ async fn the_other_side_sees_a_close_at_once() {
 
 #[tokio::test]
 async fn dropping_the_last_handle_closes() {
-    let Pair { offerer, offered, answered, mut offerer_events, .. } = connect(builder(), builder()).await;
+    let Pair { offerer, answerer, offered, answered, mut offerer_events, .. } = connect(builder(), builder()).await;
     drop(offerer);
     // A channel is a handle too.
     offered.send("still here").await.unwrap();
     assert_eq!(soon(answered.recv()).await.unwrap().as_text(), Some("still here"));
     soon(offered.flush()).await.unwrap();
     drop(offered);
-    tokio::time::timeout(Duration::from_secs(10), answered.closed()).await.expect("the other side is told");
+    soon(answered.closed()).await;
     assert_eq!(answered.recv().await, None);
+    assert_eq!(*answerer.connection_state().borrow(), ConnectionState::Closed);
     while soon(offerer_events.next()).await.is_some() {}
 }
 
