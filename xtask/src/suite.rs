@@ -88,7 +88,7 @@ fn fuzz_corpus(context: &Context<'_>) -> Counts {
 fn licences(context: &Context<'_>) -> Counts {
     let check = |arguments: &[&str]| {
         let job = CargoTool::Deny.job(context.label, context.repository).args(arguments);
-        Counts::of_command(&job.args(["check", "licenses", "bans", "sources"]).run())
+        Counts::of_command(&job.args(["check", "--hide-inclusion-graph", "licenses", "bans", "sources"]).run())
     };
     let mut counts = check(&["--workspace"]);
     counts.add(check(&["--manifest-path", FUZZ_MANIFEST, "--config", "deny.toml"]));
