@@ -13,6 +13,7 @@ const CHROMIUM: &str = include_str!("../sdp/vectors/chromium-data.sdp");
 const CHROMIUM_MEDIA: &str = include_str!("../sdp/vectors/chromium-media-and-data.sdp");
 const FIREFOX: &str = include_str!("../sdp/vectors/firefox-data.sdp");
 const AIORTC: &str = include_str!("../sdp/vectors/aiortc-data.sdp");
+const LIBDATACHANNEL: &str = include_str!("../sdp/vectors/libdatachannel-data.sdp");
 
 /// One side: its negotiation, and what its ICE agent and session would know.
 #[derive(Clone, Debug)]
@@ -555,9 +556,13 @@ fn offers_without_a_usable_data_section_are_answered_and_say_why() {
 
 #[test]
 fn browsers_are_answered() {
-    for (text, sections, end) in
-        [(CHROMIUM, 1, false), (FIREFOX, 1, true), (AIORTC, 1, true), (CHROMIUM_MEDIA, 3, false)]
-    {
+    for (text, sections, end) in [
+        (CHROMIUM, 1, false),
+        (FIREFOX, 1, true),
+        (AIORTC, 1, true),
+        (LIBDATACHANNEL, 1, true),
+        (CHROMIUM_MEDIA, 3, false),
+    ] {
         let mut b = Side::new("b");
         let _ = b.set_remote(&description(Offer, text));
         let (answer, applied) = b.answer();

@@ -9,8 +9,8 @@ use super::state::{ConnectionState, SessionState};
 use super::{Config, Error, Event, Failure};
 use crate::ice::{self, Agent, Candidate, Credentials, LocalCandidate, PairReport, Received, Role};
 use crate::jsep::{
-    Applied, Data, Description, DtlsRole, LocalIce, LocalParameters, Negotiation, RemoteCandidate, SignalingState,
-    Transport, TrickledCandidate,
+    Applied, Data, Description, LocalIce, LocalParameters, Negotiation, RemoteCandidate, SignalingState, Transport,
+    TrickledCandidate,
 };
 use crate::path::{Path, PathId, Protocol, Transmit};
 use crate::rng::{Rng, Seed};
@@ -69,7 +69,7 @@ impl Peer {
         let session = Session::new(config.session(), rng.array())?;
         let agent = Agent::new(config.ice, Role::Controlled, rng.array(), now);
         let parameters = LocalParameters {
-            fingerprint: session.fingerprint().as_sdp(),
+            fingerprint: session.fingerprint().clone(),
             sctp_port: SCTP_PORT,
             max_message_size: NonZeroU64::new(session.max_message_size().into()).unwrap_or(NonZeroU64::MIN),
         };
@@ -208,6 +208,8 @@ impl Peer {
     /// W3C `restartIce`: the next offer restarts ICE.
     pub fn restart_ice(&mut self) {
         self.negotiation.restart_ice();
+        // Those that a description already named are what is to be replaced.
+        self.fresh = None;
         self.consider_negotiation();
     }
 
@@ -496,11 +498,8 @@ impl Peer {
             return;
         }
         let remote = session::Remote {
-            dtls_role: match transport.role {
-                DtlsRole::Client => session::DtlsRole::Client,
-                DtlsRole::Server => session::DtlsRole::Server,
-            },
-            fingerprints: transport.fingerprints.iter().map(session::Fingerprint::from_sdp).collect(),
+            dtls_role: transport.role,
+            fingerprints: transport.fingerprints,
             sctp_port: transport.sctp_port,
             max_message_size: transport.max_message_size.get(),
         };

@@ -83,7 +83,7 @@ fn is_inserted(section: &MediaSection) -> bool {
 impl Middlebox {
     /// `seen` has the sections that the polite side knows: those of an offer of its own that is to be
     /// answered, or else the current ones.
-    fn to_polite(&mut self, description: &Description, seen: &[MediaSection]) -> Description {
+    fn pass_to_polite(&mut self, description: &Description, seen: &[MediaSection]) -> Description {
         let mut sdp = parse(description);
         if self.estrange && description.kind == Offer {
             self.estrange = false;
@@ -121,7 +121,7 @@ impl Middlebox {
     }
 
     /// `offered` has the sections of the impolite side's offer, if one is to be answered.
-    fn to_impolite(&self, description: &Description, offered: Option<&[MediaSection]>) -> Description {
+    fn pass_to_impolite(&self, description: &Description, offered: Option<&[MediaSection]>) -> Description {
         let mut sdp = parse(description);
         sdp.media.retain(|section| !is_inserted(section));
         for (section, offered) in sdp.media.iter_mut().zip(offered.unwrap_or_default()) {
@@ -288,10 +288,10 @@ impl World {
         let pending = negotiation.pending_local_description(&ice).filter(|_| description.kind != Offer);
         if i == 0 {
             let offered = pending.map(|d| parse(&d).media);
-            return self.middlebox.to_impolite(description, offered.as_deref());
+            return self.middlebox.pass_to_impolite(description, offered.as_deref());
         }
         let seen = pending.or_else(|| negotiation.current_local_description(&ice)).map(|d| parse(&d).media);
-        self.middlebox.to_polite(description, seen.as_deref().unwrap_or_default())
+        self.middlebox.pass_to_polite(description, seen.as_deref().unwrap_or_default())
     }
 
     /// Hands in an old description as it is or damaged. Whatever comes of it, nothing panics, and a refusal
