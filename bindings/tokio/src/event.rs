@@ -26,8 +26,8 @@ pub enum Event {
     NegotiationNeeded,
     /// The signalling state changed.
     SignalingStateChange(SignalingState),
-    /// A candidate of our own that no description told yet, for the other side. An empty one says that there
-    /// are no more.
+    /// A candidate of our own that no description told, for the other side. An empty one says that there are no
+    /// more. The sockets' addresses are in the descriptions already.
     IceCandidate(TrickledCandidate),
     /// The state of ICE changed.
     IceStateChange(ice::State),
@@ -41,8 +41,9 @@ pub enum Event {
     /// then 0). The other sockets are well.
     ///
     /// The core cannot take a candidate back: what it sends from there is lost as on a broken wire. If that was
-    /// the path in use, the state is soon `Disconnected`, and data goes another way if ICE had found one; if it
-    /// had not, the peer fails when consent runs out, and a new peer finds the machine's new addresses.
+    /// the path in use, `Disconnected` follows within seconds, and `Failed` when consent has expired. An ICE
+    /// restart ([`Peer::restart_ice`](crate::Peer::restart_ice)) finds a way from the other sockets, if there
+    /// is one. Addresses that the machine got since are used by a new peer only.
     SocketLost {
         /// The address the socket was, or would have been, bound to.
         local: SocketAddr,

@@ -39,17 +39,21 @@
 //! # Ok(()) }).await? }) }
 //! ```
 //!
-//! With trickled candidates, send each side's [`Event::IceCandidate`] to the other as it comes, and hand it to
-//! [`Peer::add_ice_candidate`] there.
+//! The sockets are bound when the peer starts, so that descriptions name them all: one message each way is
+//! enough. Where the other side trickles its candidates, hand them to [`Peer::add_ice_candidate`]; for one that
+//! wants ours alone, there is [`Event::IceCandidate`], which comes for what no description told.
+//!
+//! When it does not work, [`Peer::failure`] says why.
 //!
 //! # What waits, and what that causes
 //!
-//! - **Sending**: [`Channel::send`] waits while [`Builder::send_limit`] bytes are not acknowledged.
+//! - **Sending**: [`Channel::send`] waits while the message would make more than [`Builder::send_limit`] bytes
+//!   wait to be acknowledged.
 //! - **Receiving**: messages wait in their channel until they are received. Above [`Builder::receive_limit`]
 //!   the peer keeps bulk data from the core, which the other side takes for loss and slows down for, on all
-//!   channels of this peer. Connectivity, short datagrams and our own sending are not touched. Nothing is
-//!   lost on reliable channels; on others, messages may be, as they may anywhere. So receive from every
-//!   channel, or drop it.
+//!   channels of this peer. Connectivity goes on, and so does our own sending: an application may wait to send
+//!   before it receives more. Nothing is lost on reliable channels; on others, messages may be, as they may
+//!   anywhere. So receive from every channel, or drop it.
 //! - **Events** are never lost, see [`Events`].
 //!
 //! # Fairness and cost

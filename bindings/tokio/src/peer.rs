@@ -65,8 +65,8 @@ impl Builder {
     }
 
     /// How many bytes received on one channel may wait for the application, 1 MiB unless set. Above it the
-    /// other side's data is held back. What had been sent before that may still come in above: at most about
-    /// one SCTP receive window and one message more.
+    /// other side's data is held back. Some may still come in above: of long messages about one SCTP receive
+    /// window, of short ones 2 MiB, and then a megabyte in a day at most.
     pub fn receive_limit(mut self, bytes: usize) -> Self {
         self.limits.receive = bytes;
         self
