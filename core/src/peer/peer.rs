@@ -260,9 +260,12 @@ impl Peer {
         self.follow(now);
     }
 
-    /// The next datagram to send, written into `buf`, which must have at least
-    /// [`MIN_BUFFER`](Self::MIN_BUFFER) bytes.
+    /// The next datagram to send, written into `buf`.
+    ///
+    /// # Panics
+    /// If `buf` has fewer than [`MIN_BUFFER`](Self::MIN_BUFFER) bytes.
     pub fn poll_transmit(&mut self, buf: &mut [u8]) -> Option<Transmit> {
+        assert!(buf.len() >= Self::MIN_BUFFER, "a buffer of {} bytes, fewer than MIN_BUFFER", buf.len());
         if let Some(transmit) = self.agent.poll_transmit(buf) {
             return Some(transmit);
         }
@@ -348,7 +351,7 @@ impl Peer {
         self.session.close_channel(channel, now);
     }
 
-    /// Leaves. The other side is told; keep on draining transmits and minding timeouts until there are no
+    /// Leaves. All channels are gone at once, without an event for each. The other side is told; keep on draining transmits and minding timeouts until there are no
     /// more, less than a second, so that it is told again if the first word is lost.
     pub fn close(&mut self, now: Instant) {
         let now = self.line.advance(now);
