@@ -39,6 +39,10 @@ pub struct Peer {
     session_state: SessionState,
     connection_state: ConnectionState,
     failure: Option<Failure>,
+    /// The session may begin: there is a path, and the other side has our description, so that it can answer.
+    path_told: bool,
+    /// The other side never checks a pair.
+    remote_lite: bool,
     /// We have closed; what is still sent is the farewell.
     leaving: bool,
     unsent: u64,
@@ -85,6 +89,8 @@ impl Peer {
             session_state: SessionState::New,
             connection_state: ConnectionState::New,
             failure: None,
+            path_told: false,
+            remote_lite: false,
             leaving: false,
             unsent: 0,
         })
@@ -469,6 +475,7 @@ impl Peer {
                 self.names.clear();
                 self.agent.restart(start.local, now);
             }
+            self.remote_lite = start.remote_lite;
             self.agent.set_role(if start.controlling { Role::Controlling } else { Role::Controlled });
             self.agent.set_remote_credentials(start.remote, now);
         } else if let Some(controlling) = self.negotiation.controlling() {
@@ -567,15 +574,19 @@ impl Peer {
         while let Some(event) = self.agent.poll_event() {
             match event {
                 ice::Event::LocalCandidate(local) => self.announce(&local.candidate),
-                ice::Event::SelectedPairChange(pair) => {
-                    self.session.handle_path(now);
-                    self.events.push_back(Event::SelectedPairChange(pair));
-                }
+                ice::Event::SelectedPairChange(pair) => self.events.push_back(Event::SelectedPairChange(pair)),
                 ice::Event::StateChange(state) if !self.leaving => {
                     self.events.push_back(Event::IceStateChange(state));
                 }
                 ice::Event::StateChange(_) | ice::Event::RoleChange(_) => {}
             }
+        }
+        // Our checks are answered before the other side has our answer. A handshake that began then would wait
+        // longer and longer for nothing, and give up after half a minute.
+        let begins = |agent: &Agent, lite| agent.selected_pair().is_some() && (lite || agent.is_heard());
+        if !self.path_told && begins(&self.agent, self.remote_lite) {
+            self.path_told = true;
+            self.session.handle_path(now);
         }
         while let Some((request, name)) = self.names.poll_question() {
             self.events.push_back(Event::Resolve { request, name });

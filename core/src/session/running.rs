@@ -178,17 +178,29 @@ impl Running {
         entry.state = State::Open;
         self.engine.set_buffered_amount_low_threshold(engine_id, entry.low_threshold);
         inbox.push(Event::ChannelOpen(entry.id));
+        while let Some(message) = entry.early.pop() {
+            inbox.push(message);
+        }
     }
 
     fn take_message(&mut self, message: ChannelData, channels: &mut Channels, inbox: &mut Inbox) {
         let ChannelData { id: engine_id, binary, data } = message;
-        let Some(entry) = channels.by_engine_id(engine_id).filter(|entry| entry.state == State::Open) else { return };
+        let Some(entry) = channels.by_engine_id(engine_id).filter(|entry| entry.state != State::Closing) else {
+            return;
+        };
         let kind = if binary { MessageKind::Binary } else { MessageKind::Text };
         if kind == MessageKind::Text && core::str::from_utf8(&data).is_err() {
             // The other side breaks RFC 8831 section 6.6. A gap in the channel would be worse than its end.
             entry.state = State::Closing;
             return self.engine.close_channel(engine_id);
         }
+        let is_open = entry.state == State::Open;
+        if !is_open && entry.early.is_full() {
+            // It sends and sends, and does not say that it took the channel.
+            entry.state = State::Closing;
+            return self.engine.close_channel(engine_id);
+        }
+        let inbox = if is_open { inbox } else { &mut entry.early };
         inbox.push(Event::Message { channel: entry.id, kind, data });
     }
 
