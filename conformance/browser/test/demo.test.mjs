@@ -156,31 +156,34 @@ for (const addresses of /** @type {Addresses[]} */ (["plain", "mdns"])) {
 }
 
 describe("over the relay", () => {
+  /** @type {Browser} */
+  let browser;
+  /** @type {Peer} */
+  let peer;
+  before(async () => void (browser = await launch("plain")));
+  after(() => browser?.close());
+  beforeEach(async () => void (peer = await awaitPeer(demo, browser)));
+  afterEach(() => peer?.dismiss());
+
   for (const transport of ["udp", "tcp"]) {
     test(`a path through the TURN server, which is spoken to over ${transport}`, async () => {
-      const browser = await launch("plain");
-      try {
-        const peer = await awaitPeer(demo, browser);
-        const context = await browser.newContext();
-        const page = await context.newPage();
-        // The page gets only the one way to the server.
-        await page.route("**/config.json", async (route) => {
-          const config = await (await route.fetch()).json();
-          const [, turn] = config.iceServers;
-          turn.urls = turn.urls.filter((/** @type {string} */ url) => url.endsWith(transport));
-          await route.fulfill({ json: { ...config, iceServers: [turn] } });
-        });
-        await page.goto(`${demo.url}?room=${peer.room}&relay=1`);
-        await page.evaluate(() => frazil.connected());
-        const sent = await page.evaluate((size) => frazil.sendFile(size), MIB);
-        assert.equal(sent.state, "verified", sent.why);
-        const { selected } = await page.evaluate(() => frazil.app.refresh());
-        assert.equal(selected?.local.type, "relay");
-        assert.equal(selected?.local.server?.protocol, transport.toUpperCase());
-        await peer.dismiss();
-      } finally {
-        await browser.close();
-      }
+      const context = await browser.newContext();
+      const page = await context.newPage();
+      // The page gets only the one way to the server.
+      await page.route("**/config.json", async (route) => {
+        const config = await (await route.fetch()).json();
+        const [, turn] = config.iceServers;
+        turn.urls = turn.urls.filter((/** @type {string} */ url) => url.endsWith(transport));
+        await route.fulfill({ json: { ...config, iceServers: [turn] } });
+      });
+      await page.goto(`${demo.url}?room=${peer.room}&relay=1`);
+      await page.evaluate(() => frazil.connected());
+      const sent = await page.evaluate((size) => frazil.sendFile(size), MIB);
+      assert.equal(sent.state, "verified", sent.why);
+      const { selected } = await page.evaluate(() => frazil.app.refresh());
+      assert.equal(selected?.local.type, "relay");
+      assert.equal(selected?.local.server?.protocol, transport.toUpperCase());
+      await context.close();
     });
   }
 });

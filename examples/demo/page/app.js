@@ -235,7 +235,7 @@ class App {
     const other = counterpart(members);
     this.#self = self;
     this.#members = [...members, { id: self, name: "", info: { kind: "page" } }];
-    if (other) this.#begin(other, this.#offers() ? "offerer" : "answerer");
+    if (other) this.#begin(other, this.#offers());
     else this.#alone();
   }
 
@@ -243,8 +243,10 @@ class App {
   #peerJoined(newcomer) {
     const chosen = counterpart(this.#members);
     this.#members.push(newcomer);
-    // The newest comer wins: a page that was reloaded replaces what it was before.
-    if (chosen?.id === this.#self) this.#begin(newcomer, newcomer.info.offers === false ? "offerer" : "answerer");
+    if (chosen?.id !== this.#self) return;
+    // The newest comer wins: a page that was reloaded replaces what it was before. It says who offers, unless it is
+    // a native peer: then that is for the page to say.
+    this.#begin(newcomer, newcomer.info.kind === "native" ? this.#offers() : newcomer.info.offers === false);
   }
 
   /**
@@ -264,13 +266,14 @@ class App {
 
   /**
    * @param {Member} other
-   * @param {Role} role
+   * @param {boolean} offers whether we make the offer
    */
-  #begin(other, role) {
+  #begin(other, offers) {
     const config = this.#config;
     if (!config) return;
     this.#session?.end("them", "");
     this.end = undefined;
+    const role = offers ? "offerer" : "answerer";
     view.divideStates();
     this.#note("role", role);
     this.#forgetPaths();

@@ -37,8 +37,9 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// Starts a server on one concrete address, on the same port for UDP and TCP; port 0 lets the system choose.
-    pub(crate) async fn start(ip: IpAddr, port: u16) -> io::Result<Self> {
+    /// Starts a server that listens on `ip`, on the same port for UDP and TCP, and relays from `relay`; port 0 lets
+    /// the system choose. Both addresses are concrete ones of this machine.
+    pub(crate) async fn start(ip: IpAddr, port: u16, relay: IpAddr) -> io::Result<Self> {
         let (udp, tcp) = bind(ip, port).await?;
         let address = udp.local_addr()?;
         let mut secret = [0; 16];
@@ -50,7 +51,7 @@ impl Turn {
         let shell = |transport, front| {
             let mut server = TurnServer::new(transport, address, REALM.to_owned());
             server.add_user(username.clone(), password.clone());
-            Shell { server, address, front, relays: BTreeMap::new(), started: std::time::Instant::now() }
+            Shell { server, address, front, relay, relays: BTreeMap::new(), started: std::time::Instant::now() }
         };
         let (inputs, queue) = mpsc::channel(QUEUE);
         let udp = Arc::new(udp);
@@ -143,6 +144,8 @@ struct Shell {
     server: TurnServer,
     address: SocketAddr,
     front: Front,
+    /// Where relayed addresses are.
+    relay: IpAddr,
     relays: BTreeMap<SocketAddr, Relay>,
     started: std::time::Instant,
 }
@@ -244,7 +247,7 @@ impl Shell {
         family: AddressFamily,
         inputs: &mpsc::Sender<Input>,
     ) -> Result<SocketAddr, SocketAllocateError> {
-        let ours = if self.address.is_ipv4() { AddressFamily::IPV4 } else { AddressFamily::IPV6 };
+        let ours = if self.relay.is_ipv4() { AddressFamily::IPV4 } else { AddressFamily::IPV6 };
         if family != ours {
             return Err(SocketAllocateError::AddressFamilyNotSupported);
         }
@@ -252,7 +255,7 @@ impl Shell {
             return Err(SocketAllocateError::InsufficientCapacity);
         }
         let bound = async {
-            let socket = Arc::new(UdpSocket::bind((self.address.ip(), 0)).await?);
+            let socket = Arc::new(UdpSocket::bind((self.relay, 0)).await?);
             let address = socket.local_addr()?;
             Ok::<_, io::Error>((socket, address))
         };

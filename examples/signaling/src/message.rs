@@ -153,7 +153,7 @@ impl Message {
 }
 
 /// The answer to `join`.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Welcome {
     /// The room entered.
     pub room: RoomName,
@@ -164,7 +164,7 @@ pub struct Welcome {
 }
 
 /// A member as the others see it.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Member {
     /// Its id.
     pub id: MemberId,
@@ -175,7 +175,7 @@ pub struct Member {
 }
 
 /// Why a member is gone.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeaveReason {
     /// It said `leave`.
@@ -191,7 +191,7 @@ pub enum LeaveReason {
 }
 
 /// Why a room was closed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RoomClosedReason {
     /// The operator closed it.
