@@ -189,7 +189,7 @@ impl Agent {
         self.locals.push(local);
         self.events.push_back(Event::LocalCandidate(local));
         for remote in 0..self.current.remotes.len() {
-            self.form_pair(place, remote);
+            self.form_pair(self.current.number, place, remote);
         }
         self.settle(now);
         Ok(())
@@ -224,21 +224,21 @@ impl Agent {
         let now = self.line.advance(now);
         self.refuse_when_over()?;
         candidate.check_address()?;
-        if let Some(place) = self.current.remote_at(candidate.protocol, candidate.address) {
-            let known = &mut self.current.remotes[place];
-            if known.kind == CandidateKind::PeerReflexive {
-                // Its check was faster than the signalling. Pairs keep their place (RFC 8838 section 11.1).
-                *known = candidate;
+        let place = match self.current.remote_at(candidate.protocol, candidate.address) {
+            Some(place) if self.current.remotes[place].kind == CandidateKind::PeerReflexive => {
+                // Its check was faster than the signalling. The pair of that check keeps its place (RFC 8838
+                // section 11.1); those with our other candidates are still to be formed.
+                self.current.remotes[place] = candidate;
+                place
             }
-            return Ok(());
-        }
-        let limit = self.config.max_remote_candidates;
-        if self.current.remotes.len() >= limit {
-            return Err(CandidateError::TooMany(limit));
-        }
-        let place = self.current.push_remote(candidate);
+            Some(_) => return Ok(()),
+            None if self.current.remotes.len() >= self.config.max_remote_candidates => {
+                return Err(CandidateError::TooMany(self.config.max_remote_candidates));
+            }
+            None => self.current.push_remote(candidate),
+        };
         for local in 0..self.locals.len() {
-            self.form_pair(local, place);
+            self.form_pair(self.current.number, local, place);
         }
         if !self.current.remote_gathered {
             let patience = now + self.config.patience;
@@ -273,10 +273,13 @@ impl Agent {
         // Restarted again before the last restart found a path: the one before both stays in use.
         let keeps_previous = self.selected.is_some_and(|selected| selected.generation != last.number);
         if !keeps_previous && let Some(before) = self.previous.take() {
-            self.vacate(&before, |_, _| None);
+            self.vacate(&before, |_, occupant| Occupant { previous: None, ..occupant });
         }
-        let kept = self.selected.filter(|_| !keeps_previous).map(|selected| selected.pair);
-        self.vacate(&last, |key, occupant| if keeps_previous { occupant.previous } else { kept.filter(|&k| k == key) });
+        // All of them, as the other side may use another pair than we do.
+        self.vacate(&last, |key, occupant| Occupant {
+            current: None,
+            previous: if keeps_previous { occupant.previous } else { Some(key) },
+        });
         let in_use = self.selected.map(|selected| selected.generation);
         self.checks.retain(|check| Some(check.generation) == in_use && check.purpose == Purpose::Consent);
         if !keeps_previous {
@@ -377,6 +380,13 @@ impl Agent {
         Some(selected.path)
     }
 
+    /// Whether the other side has checked a pair of the current generation, which shows that it has our
+    /// credentials.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        self.current.list.pairs().any(|(_, pair)| pair.heard)
+    }
+
     /// The pair that carries the traffic. It may be a pair that is not nominated yet
     /// (RFC 8445 section 12.1), or one of the generation before a restart.
     #[must_use]
@@ -429,8 +439,10 @@ impl Agent {
 
     /// Pairs a candidate of ours with one of theirs if the two go together, and gives the pair of their path
     /// (RFC 8445 section 6.1.2.2).
-    fn form_pair(&mut self, local: usize, remote: usize) -> Option<PairKey> {
-        let (ours, theirs) = (&self.locals[local], &self.current.remotes[remote]);
+    fn form_pair(&mut self, generation: u32, local: usize, remote: usize) -> Option<PairKey> {
+        let is_current = generation == self.current.number;
+        let generation = if is_current { &mut self.current } else { self.previous.as_mut()? };
+        let (ours, theirs) = (&self.locals[local], &generation.remotes[remote]);
         let protocol = ours.candidate.protocol;
         // A check for a server-reflexive candidate leaves from its base, which has a candidate of its own: such a
         // pair is redundant before it is formed (section 6.1.2.4).
@@ -443,11 +455,12 @@ impl Agent {
         let path = Path { protocol, local: ours.base, remote: with_scope_of(theirs.address, ours.base) };
         let path = self.paths.intern(path);
         let mut occupant = self.paths.occupant(path).copied().unwrap_or(Occupant { current: None, previous: None });
-        if occupant.current.is_some() {
-            return occupant.current;
+        let place = if is_current { &mut occupant.current } else { &mut occupant.previous };
+        if place.is_some() {
+            return *place;
         }
-        let key = self.current.list.add(Pair::new(path, local, remote, priority), foundations, self.config.max_pairs);
-        occupant.current = Some(key);
+        let key = generation.list.add(Pair::new(path, local, remote, priority), foundations, self.config.max_pairs);
+        *place = Some(key);
         self.paths.occupy(path, Some(occupant));
         Some(key)
     }
@@ -459,14 +472,12 @@ impl Agent {
         });
     }
 
-    /// Takes a generation's pairs off their paths. `previous` says which pair of the generation that is kept
-    /// stays on the path.
-    fn vacate(&mut self, generation: &Generation, previous: impl Fn(PairKey, Occupant) -> Option<PairKey>) {
+    /// Takes a generation's pairs off their paths; `left` says what stays there.
+    fn vacate(&mut self, generation: &Generation, left: impl Fn(PairKey, Occupant) -> Occupant) {
         for (key, pair) in generation.list.pairs() {
             let Some(&occupant) = self.paths.occupant(pair.path) else { continue };
-            let previous = previous(key, occupant);
-            let occupant = previous.map(|_| Occupant { current: None, previous });
-            self.paths.occupy(pair.path, occupant);
+            let left = left(key, occupant);
+            self.paths.occupy(pair.path, Some(left).filter(|left| left.current.is_some() || left.previous.is_some()));
         }
     }
 

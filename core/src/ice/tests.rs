@@ -204,6 +204,23 @@ fn a_nat_on_one_side_makes_peer_reflexive_candidates() {
 }
 
 #[test]
+fn a_candidate_whose_check_was_faster_than_its_signalling_is_paired_with_all_of_ours() {
+    let mut pair = Pair::with_hosts();
+    let second = "192.0.2.2:1000";
+    pair.agents[0].add_local_candidate(host(second, 2), pair.now).unwrap();
+    let (left, right) = (pair.agents[0].local_credentials().clone(), pair.agents[1].local_credentials().clone());
+    // Only the right one knows anything, and of one address: its check comes first.
+    pair.agents[1].set_remote_credentials(left, pair.now);
+    pair.agents[1].add_remote_candidate(host(LEFT, 1).candidate, pair.now).unwrap();
+    pair.run_for(Duration::from_millis(100));
+    assert_eq!(pair.agents[0].pairs().count(), 1);
+    pair.agents[0].set_remote_credentials(right, pair.now);
+    pair.agents[0].add_remote_candidate(host(RIGHT, 1).candidate, pair.now).unwrap();
+    assert_eq!(pair.agents[0].pairs().count(), 2);
+    assert_eq!(pair.agents[0].pairs().next().unwrap().remote.kind, CandidateKind::Host);
+}
+
+#[test]
 fn a_role_conflict_ends_with_one_of_each_whatever_both_began_with() {
     for role in [Role::Controlling, Role::Controlled] {
         let mut pair = Pair::with_hosts();

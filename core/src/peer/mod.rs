@@ -14,8 +14,8 @@ mod state;
 mod tests;
 
 pub use crate::session::{
-    Certificate, ChannelConfig, ChannelError, ChannelId, Failure as SessionFailure, Fingerprint, MessageKind,
-    Reliability, SendError, SetupError, StartError,
+    Certificate, ChannelConfig, ChannelError, ChannelId, Failure as SessionFailure, MessageKind, Reliability,
+    SendError, SetupError, StartError,
 };
 pub use config::Config;
 pub use error::{Error, Failure};

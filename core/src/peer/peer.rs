@@ -9,8 +9,8 @@ use super::state::{ConnectionState, SessionState};
 use super::{Config, Error, Event, Failure};
 use crate::ice::{self, Agent, Candidate, Credentials, LocalCandidate, PairReport, Received, Role};
 use crate::jsep::{
-    Applied, Data, Description, DtlsRole, LocalIce, LocalParameters, Negotiation, RemoteCandidate, SignalingState,
-    Transport, TrickledCandidate,
+    Applied, Data, Description, LocalIce, LocalParameters, Negotiation, RemoteCandidate, SignalingState, Transport,
+    TrickledCandidate,
 };
 use crate::path::{Path, PathId, Protocol, Transmit};
 use crate::rng::{Rng, Seed};
@@ -39,6 +39,10 @@ pub struct Peer {
     session_state: SessionState,
     connection_state: ConnectionState,
     failure: Option<Failure>,
+    /// The session may begin: there is a path, and the other side has our description, so that it can answer.
+    path_told: bool,
+    /// The other side never checks a pair.
+    remote_lite: bool,
     /// We have closed; what is still sent is the farewell.
     leaving: bool,
     unsent: u64,
@@ -69,7 +73,7 @@ impl Peer {
         let session = Session::new(config.session(), rng.array())?;
         let agent = Agent::new(config.ice, Role::Controlled, rng.array(), now);
         let parameters = LocalParameters {
-            fingerprint: session.fingerprint().as_sdp(),
+            fingerprint: session.fingerprint().clone(),
             sctp_port: SCTP_PORT,
             max_message_size: NonZeroU64::new(session.max_message_size().into()).unwrap_or(NonZeroU64::MIN),
         };
@@ -85,6 +89,8 @@ impl Peer {
             session_state: SessionState::New,
             connection_state: ConnectionState::New,
             failure: None,
+            path_told: false,
+            remote_lite: false,
             leaving: false,
             unsent: 0,
         })
@@ -260,9 +266,12 @@ impl Peer {
         self.follow(now);
     }
 
-    /// The next datagram to send, written into `buf`, which must have at least
-    /// [`MIN_BUFFER`](Self::MIN_BUFFER) bytes.
+    /// The next datagram to send, written into `buf`.
+    ///
+    /// # Panics
+    /// If `buf` has fewer than [`MIN_BUFFER`](Self::MIN_BUFFER) bytes.
     pub fn poll_transmit(&mut self, buf: &mut [u8]) -> Option<Transmit> {
+        assert!(buf.len() >= Self::MIN_BUFFER, "a buffer of {} bytes, fewer than MIN_BUFFER", buf.len());
         if let Some(transmit) = self.agent.poll_transmit(buf) {
             return Some(transmit);
         }
@@ -348,7 +357,7 @@ impl Peer {
         self.session.close_channel(channel, now);
     }
 
-    /// Leaves. The other side is told; keep on draining transmits and minding timeouts until there are no
+    /// Leaves. All channels are gone at once, without an event for each. The other side is told; keep on draining transmits and minding timeouts until there are no
     /// more, less than a second, so that it is told again if the first word is lost.
     pub fn close(&mut self, now: Instant) {
         let now = self.line.advance(now);
@@ -466,6 +475,7 @@ impl Peer {
                 self.names.clear();
                 self.agent.restart(start.local, now);
             }
+            self.remote_lite = start.remote_lite;
             self.agent.set_role(if start.controlling { Role::Controlling } else { Role::Controlled });
             self.agent.set_remote_credentials(start.remote, now);
         } else if let Some(controlling) = self.negotiation.controlling() {
@@ -498,11 +508,8 @@ impl Peer {
             return;
         }
         let remote = session::Remote {
-            dtls_role: match transport.role {
-                DtlsRole::Client => session::DtlsRole::Client,
-                DtlsRole::Server => session::DtlsRole::Server,
-            },
-            fingerprints: transport.fingerprints.iter().map(session::Fingerprint::from_sdp).collect(),
+            dtls_role: transport.role,
+            fingerprints: transport.fingerprints,
             sctp_port: transport.sctp_port,
             max_message_size: transport.max_message_size.get(),
         };
@@ -567,15 +574,19 @@ impl Peer {
         while let Some(event) = self.agent.poll_event() {
             match event {
                 ice::Event::LocalCandidate(local) => self.announce(&local.candidate),
-                ice::Event::SelectedPairChange(pair) => {
-                    self.session.handle_path(now);
-                    self.events.push_back(Event::SelectedPairChange(pair));
-                }
+                ice::Event::SelectedPairChange(pair) => self.events.push_back(Event::SelectedPairChange(pair)),
                 ice::Event::StateChange(state) if !self.leaving => {
                     self.events.push_back(Event::IceStateChange(state));
                 }
                 ice::Event::StateChange(_) | ice::Event::RoleChange(_) => {}
             }
+        }
+        // Our checks are answered before the other side has our answer. A handshake that began then would wait
+        // longer and longer for nothing, and give up after half a minute.
+        let begins = |agent: &Agent, lite| agent.selected_pair().is_some() && (lite || agent.is_heard());
+        if !self.path_told && begins(&self.agent, self.remote_lite) {
+            self.path_told = true;
+            self.session.handle_path(now);
         }
         while let Some((request, name)) = self.names.poll_question() {
             self.events.push_back(Event::Resolve { request, name });

@@ -184,6 +184,21 @@ fn candidates_that_come_later_trickle() {
 }
 
 #[test]
+fn an_answer_that_comes_late_finds_the_session_waiting() {
+    let mut pair = Pair::gathered();
+    let channel = pair.channel(0, "chat");
+    let offer = pair.offer(0);
+    let answer = pair.answer(1, &offer);
+    // The answerer's checks are answered all the while: it has a path, and nobody to shake hands with.
+    pair.run(Duration::from_secs(100));
+    assert!(pair.peers[1].selected_pair().is_some());
+    pair.peers[0].set_remote_description(&answer, pair.now).unwrap();
+    pair.connect();
+    pair.run(Duration::from_secs(1));
+    pair.echo(channel, "at last");
+}
+
+#[test]
 fn a_restart_is_hidden_from_the_channels() {
     let mut pair = Pair::gathered();
     let channel = pair.channel(0, "chat");

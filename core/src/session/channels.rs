@@ -3,6 +3,7 @@
 use str0m::channel::ChannelId as EngineId;
 
 use super::channel::{ChannelConfig, ChannelError, ChannelId};
+use super::inbox::Inbox;
 
 /// The most that label and protocol may take. `str0m` writes an announcement into 1500 bytes, 12 of which
 /// are header, and panics beyond.
@@ -32,6 +33,8 @@ pub(super) struct Entry {
     pub(super) used: bool,
     /// The length of the message that was last refused since the buffer was full.
     pub(super) refused: Option<usize>,
+    /// Messages that overtook the other side's word that the channel is open (RFC 8832 section 6).
+    pub(super) early: Inbox,
 }
 
 /// Channels by age, and so by number.
@@ -76,7 +79,16 @@ impl Channels {
         }
         let id = ChannelId::from_u32(self.next);
         self.next = self.next.checked_add(1)?;
-        self.entries.push(Entry { id, config, state, engine_id, low_threshold: 0, used: false, refused: None });
+        self.entries.push(Entry {
+            id,
+            config,
+            state,
+            engine_id,
+            low_threshold: 0,
+            used: false,
+            refused: None,
+            early: Inbox::default(),
+        });
         self.entries.last_mut()
     }
 

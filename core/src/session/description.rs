@@ -1,16 +1,8 @@
 //! The session description that `str0m` is given.
 
-use super::certificate::Fingerprint;
 use super::virtual_ice;
-
-/// Our part in the DTLS handshake (RFC 8842).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum DtlsRole {
-    /// `a=setup:active`: we send the ClientHello, and the SCTP INIT after it.
-    Client,
-    /// `a=setup:passive`.
-    Server,
-}
+use crate::jsep::DtlsRole;
+use crate::sdp::Fingerprint;
 
 /// The other side's parameters, as if it had offered one data section.
 ///

@@ -8,7 +8,11 @@
 //! - `str0m`'s close sends DTLS `close_notify` alone, and nothing at all while SCTP is not established.
 //!   Browsers say farewell with an SCTP ABORT and `close_notify`, and so do we; see [`farewell`].
 //! - Some errors of a received record are no more than a lost record.
+//! - Its handshake waits for a second before it repeats a flight, and gives up after four times.
+//! - Its SCTP waits for three seconds; see [`super::hurry`].
 
+use core::fmt;
+use core::time::Duration;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,11 +21,24 @@ use str0m::crypto::dtls::{
 };
 use str0m::crypto::{CryptoError, CryptoProvider};
 
+use super::hurry::Hurry;
 use super::sctp::{self, EmptyMark};
 
 /// A first byte that demultiplexing takes for DTLS (RFC 7983) but that begins no record: DTLS 1.2 has no such
 /// content type, and in DTLS 1.3 it says that a connection id follows, which is never agreed on here.
 const CONTROL: u8 = 63;
+
+/// When the first flight without an answer is repeated; each time after twice as long, give or take a
+/// quarter. RFC 6347 section 4.2.4.1 asks for a second in general, and for less where delay hurts. The agent
+/// has seen an answer over the path a moment ago.
+const FIRST_REPETITION: Duration = Duration::from_millis(200);
+
+/// How often a flight is repeated, whether for lack of an answer or since the other side repeats its own.
+/// More often than there is time for: the deadline is what ends a handshake.
+const REPETITIONS: usize = 16;
+
+/// When a handshake has failed.
+const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(60);
 
 /// The provider of everything cryptographic.
 pub(super) fn crypto() -> Arc<CryptoProvider> {
@@ -48,15 +65,9 @@ pub(super) fn farewell(mark: &EmptyMark) -> Vec<u8> {
 #[derive(Debug)]
 struct Provider;
 
-impl Provider {
-    fn inner(&self) -> &'static dyn DtlsProvider {
-        str0m::crypto::from_feature_flags().dtls_provider
-    }
-}
-
 impl DtlsProvider for Provider {
     fn generate_certificate(&self) -> Option<DtlsCert> {
-        self.inner().generate_certificate()
+        str0m::crypto::from_feature_flags().dtls_provider.generate_certificate()
     }
 
     fn new_dtls(
@@ -66,17 +77,42 @@ impl DtlsProvider for Provider {
         version: DtlsVersion,
         mtu: Option<usize>,
     ) -> Result<Box<dyn DtlsInstance>, CryptoError> {
-        let inner = self.inner().new_dtls(certificate, now, version, mtu)?;
-        Ok(Box::new(Instance { inner, mark: empty_mark(&certificate.private_key), association: None }))
+        let mut config = dimpl::Config::builder()
+            .with_crypto_provider(str0m_aws_lc_rs::dimpl_crypto_provider())
+            // ICE has shown that the other side is where it says to be.
+            .use_server_cookie(false)
+            .flight_start_rto(FIRST_REPETITION)
+            .flight_retries(REPETITIONS)
+            .handshake_timeout(HANDSHAKE_DEADLINE);
+        if let Some(mtu) = mtu {
+            config = config.mtu(mtu);
+        }
+        let config = Arc::new(config.build().map_err(CryptoError::DtlsImpl)?);
+        let inner = match version {
+            DtlsVersion::Dtls12 => dimpl::Dtls::new_12(config, certificate.clone(), now),
+            DtlsVersion::Auto => dimpl::Dtls::new_auto(config, certificate.clone(), now),
+            version => return Err(CryptoError::Other(format!("{version} was not asked for"))),
+        };
+        let mark = empty_mark(&certificate.private_key);
+        Ok(Box::new(Instance { inner, now, mark, association: None, connected: false, hurry: Hurry::default() }))
     }
 }
 
-#[derive(Debug)]
 struct Instance {
-    inner: Box<dyn DtlsInstance>,
+    inner: dimpl::Dtls,
+    /// The last time that we were told.
+    now: Instant,
     mark: EmptyMark,
     /// Ports and tag of the association, once known.
     association: Option<[u8; sctp::ADDRESS_LEN]>,
+    connected: bool,
+    hurry: Hurry,
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
 }
 
 impl DtlsInstance for Instance {
@@ -93,14 +129,12 @@ impl DtlsInstance for Instance {
 
     fn send_application_data(&mut self, data: &[u8]) -> Result<usize, DtlsImplError> {
         self.association = sctp::address(data).or(self.association);
-        match sctp::spell_empty_messages(data, &self.mark) {
-            None => self.inner.send_application_data(data),
-            Some(spelt) => {
-                let accepted = self.inner.send_application_data(&spelt)?;
-                // All or nothing is what the trait promises and what `str0m` compares with.
-                Ok(if accepted == spelt.len() { data.len() } else { 0 })
-            }
-        }
+        let spelt = sctp::spell_empty_messages(data, &self.mark);
+        let packet = spelt.as_deref().unwrap_or(data);
+        self.hurry.sent(packet);
+        let accepted = self.inner.send_application_data(packet)?;
+        // All or nothing is what the trait promises and what `str0m` compares with.
+        Ok(if accepted == packet.len() { data.len() } else { 0 })
     }
 
     fn close(&mut self) -> Result<(), DtlsImplError> {
@@ -116,10 +150,30 @@ impl DtlsInstance for Instance {
     }
 
     fn poll_output<'a>(&mut self, buf: &'a mut [u8]) -> DtlsOutput<'a> {
-        self.inner.poll_output(buf)
+        match self.inner.poll_output(buf) {
+            DtlsOutput::Connected => {
+                self.connected = true;
+                DtlsOutput::Connected
+            }
+            DtlsOutput::ApplicationData(data) => {
+                self.hurry.received(data);
+                DtlsOutput::ApplicationData(data)
+            }
+            DtlsOutput::Timeout(at) if self.connected => {
+                DtlsOutput::Timeout(self.hurry.next(self.now).map_or(at, |next| next.min(at)))
+            }
+            output => output,
+        }
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), DtlsImplError> {
+        self.now = now;
+        if self.connected {
+            for packet in self.hurry.due(now) {
+                // It fails once we have left.
+                let _ = self.inner.send_application_data(&packet);
+            }
+        }
         self.inner.handle_timeout(now)
     }
 

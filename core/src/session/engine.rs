@@ -6,16 +6,19 @@ use std::sync::Arc;
 use str0m::change::SdpOffer;
 use str0m::channel::{ChannelConfig, ChannelId};
 use str0m::crypto::CryptoProvider;
+use str0m::crypto::dtls::DtlsVersion;
 use str0m::net::DatagramSend;
 use str0m::{Event, Input, Output, Rtc, RtcConfig, RtcError};
 
-use super::certificate::{Certificate, Fingerprint};
+use super::certificate::Certificate;
 use super::clock::Clock;
-use super::description::{self, DtlsRole};
+use super::description;
 use super::randomness::Draws;
 use super::sctp::EmptyMark;
 use super::{dtls, virtual_ice};
 use crate::Instant;
+use crate::jsep::DtlsRole;
+use crate::sdp::Fingerprint;
 
 /// How late a driver may wake us before that counts as absence.
 const LATE: Duration = Duration::from_secs(2);
@@ -32,9 +35,11 @@ pub(super) struct Parameters<'a> {
     pub(super) send_limit: u32,
     pub(super) receive_limit: u32,
     pub(super) mtu: usize,
+    pub(super) dtls_1_3: bool,
 }
 
 /// One thing that `str0m` has to say.
+#[expect(clippy::large_enum_variant, reason = "taken apart as soon as it is made; a box would cost an allocation")]
 pub(super) enum Step {
     Transmit(DatagramSend),
     Event(Event),
@@ -63,7 +68,10 @@ impl Engine {
         let config = RtcConfig::new()
             .set_crypto_provider(crypto.clone())
             .set_dtls_cert(certificate.to_dtls())
+            .set_dtls_version(if parameters.dtls_1_3 { DtlsVersion::Auto } else { DtlsVersion::Dtls12 })
             .set_local_ice_credentials(virtual_ice::local_credentials())
+            // `Running` compares it, before anything is let through: here it would be one fingerprint, and the
+            // other side would not be told.
             .set_fingerprint_verification(false)
             .set_sctp_max_message_size(parameters.receive_limit)
             // Ours is the limit that counts, per channel; theirs is over all channels.
@@ -137,7 +145,8 @@ impl Engine {
     pub(super) fn remote_fingerprint(&mut self) -> Option<Fingerprint> {
         let api = self.rtc.direct_api();
         let fingerprint = api.remote_dtls_fingerprint()?;
-        Some(Fingerprint { hash: fingerprint.hash_func.clone(), bytes: fingerprint.bytes.clone() })
+        (fingerprint.hash_func == "sha-256").then_some(())?;
+        Some(Fingerprint::sha256(fingerprint.bytes.as_slice().try_into().ok()?))
     }
 
     /// Whether a channel has the stream. `str0m` panics if it is negotiated for another one.
@@ -161,6 +170,10 @@ impl Engine {
     /// Writes a whole message, or says why not.
     pub(super) fn write(&mut self, id: ChannelId, text: bool, message: &[u8]) -> Result<(), Refused> {
         let mark = self.mark;
+        if message == mark {
+            // It would be spelt as an empty one. Nobody can know it who does not hold our private key.
+            return Err(Refused);
+        }
         let message = if message.is_empty() { &mark } else { message };
         self.draws.lend(|| {
             let mut channel = self.rtc.channel(id).ok_or(Refused)?;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::session::Event;
+use super::event::Event;
 
 /// Messages of so many bytes may wait. The next one over it is the last that is taken from the network.
 const MAX_BYTES: usize = 1024 * 1024;

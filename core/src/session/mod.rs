@@ -11,10 +11,11 @@
 //! - [`description`]: the session description that it is given
 //! - [`clock`]: its time, which starts with the first path
 //! - [`randomness`]: what it draws from the thread's generator
-//! - [`dtls`]: a hand on the plaintext between its SCTP and its DTLS, and [`sctp`] for what is done there
+//! - [`dtls`]: a hand on the plaintext between its SCTP and its DTLS; [`sctp`] and [`hurry`] for what is done
+//!   there
 //!
-//! and the rest is ours: [`session`], which ties it together, [`channel`] and [`channels`], [`inbox`],
-//! [`early`], [`plausible`] and [`certificate`].
+//! The rest is ours: [`parameters`] and [`certificate`] to begin with, [`session`] and [`running`], which tie it
+//! together, [`channel`] and [`channels`], [`event`] and [`inbox`], and [`plausible`] and [`early`] at the door.
 
 mod certificate;
 mod channel;
@@ -24,9 +25,13 @@ mod description;
 mod dtls;
 mod early;
 mod engine;
+mod event;
+mod hurry;
 mod inbox;
+mod parameters;
 mod plausible;
 mod randomness;
+mod running;
 mod sctp;
 #[expect(clippy::module_inception, reason = "the module is named for what it holds")]
 mod session;
@@ -34,8 +39,10 @@ mod session;
 mod tests;
 mod virtual_ice;
 
-pub use certificate::{Certificate, Fingerprint};
+pub use certificate::Certificate;
 pub use channel::{ChannelConfig, ChannelError, ChannelId, MessageKind, Reliability, SendError};
-pub(crate) use description::DtlsRole;
-pub(crate) use session::{Config, Event, Remote, Session};
-pub use session::{Failure, SetupError, StartError};
+pub(crate) use event::Event;
+pub use event::Failure;
+pub(crate) use parameters::{Config, Remote};
+pub use parameters::{SetupError, StartError};
+pub(crate) use session::Session;

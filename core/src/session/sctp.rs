@@ -1,4 +1,4 @@
-//! The little of SCTP's wire format (RFC 9260) that `str0m` leaves to us: empty messages and the ABORT.
+//! The little of SCTP's wire format (RFC 9260) that `str0m` leaves to us.
 
 use core::ops::Range;
 
@@ -69,6 +69,31 @@ pub(super) fn abort(address: [u8; ADDRESS_LEN]) -> Vec<u8> {
     packet.extend_from_slice(&4u16.to_be_bytes());
     set_checksum(&mut packet);
     packet
+}
+
+/// The kinds of chunks that matter here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Chunk {
+    Data,
+    Init,
+    InitAck,
+    Sack,
+    CookieEcho,
+    CookieAck,
+    Other,
+}
+
+/// What a packet consists of.
+pub(super) fn chunk_kinds(packet: &[u8]) -> impl Iterator<Item = Chunk> {
+    chunks(packet).map(|chunk| match chunk[0] {
+        DATA => Chunk::Data,
+        1 => Chunk::Init,
+        2 => Chunk::InitAck,
+        3 => Chunk::Sack,
+        10 => Chunk::CookieEcho,
+        11 => Chunk::CookieAck,
+        _ => Chunk::Other,
+    })
 }
 
 /// The chunks without their padding. Ends at the first one that does not fit.

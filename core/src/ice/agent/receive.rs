@@ -91,21 +91,20 @@ impl Agent {
             self.push(refuse(ErrorCode::ROLE_CONFLICT, None));
             return;
         }
-        let success = Outgoing::Success { generation, path: path_id, id, mapped: path.remote };
-        if generation != self.current.number {
-            self.push(success);
-            self.heard_on(path_id, now);
-            return;
-        }
-        let Some(key) = self.pair_of_request(path_id, path, &request) else {
+        let Some(key) = self.pair_of_request(generation, path_id, path, &request) else {
             self.counters.over_limit += 1;
             return;
         };
-        self.push(success);
-        let pair = self.current.list.get_mut(key);
+        self.push(Outgoing::Success { generation, path: path_id, id, mapped: path.remote });
+        let is_current = generation == self.current.number;
+        let Some(pair) = self.generation_mut(generation).map(|generation| generation.list.get_mut(key)) else { return };
         pair.heard = true;
         pair.stats.requests_received += 1;
         self.heard_on(path_id, now);
+        if !is_current {
+            // The other side does not know of the restart yet. It may go on as it was.
+            return;
+        }
         self.follow_request(key, &request, now);
         self.settle(now);
     }
@@ -127,8 +126,16 @@ impl Agent {
     }
 
     /// The pair that a request came over, formed if need be (RFC 8445 sections 7.3.1.3 and 7.3.1.4).
-    fn pair_of_request(&mut self, path_id: PathId, path: Path, request: &Request<'_>) -> Option<PairKey> {
-        if let Some(key) = self.paths.occupant(path_id).and_then(|occupant| occupant.current) {
+    fn pair_of_request(
+        &mut self,
+        generation: u32,
+        path_id: PathId,
+        path: Path,
+        request: &Request<'_>,
+    ) -> Option<PairKey> {
+        let is_current = generation == self.current.number;
+        let occupant = self.paths.occupant(path_id);
+        if let Some(key) = occupant.and_then(|occupant| if is_current { occupant.current } else { occupant.previous }) {
             return Some(key);
         }
         let sends = |local: &LocalCandidate| {
@@ -137,19 +144,21 @@ impl Agent {
                 && matches!(local.candidate.kind, CandidateKind::Host | CandidateKind::Relayed)
         };
         let local = self.locals.iter().position(sends)?;
-        let remote = match self.current.remote_at(path.protocol, path.remote) {
+        let limit = self.config.max_remote_candidates;
+        let of = self.generation_mut(generation)?;
+        let remote = match of.remote_at(path.protocol, path.remote) {
             Some(place) => place,
-            None if self.current.remotes.len() >= self.config.max_remote_candidates => return None,
-            None => self.current.push_remote(Candidate {
+            None if of.remotes.len() >= limit => return None,
+            None => of.push_remote(Candidate {
                 kind: CandidateKind::PeerReflexive,
                 protocol: path.protocol,
                 address: path.remote,
                 priority: request.priority.unwrap_or(NO_PRIORITY),
-                foundation: Foundation::of_peer_reflexive(self.current.remotes.len()),
+                foundation: Foundation::of_peer_reflexive(of.remotes.len()),
                 related: None,
             }),
         };
-        self.form_pair(local, remote)
+        self.form_pair(generation, local, remote)
     }
 
     /// Triggers a check and follows a nomination (RFC 8445 sections 7.3.1.4 and 7.3.1.5).

@@ -254,7 +254,7 @@ fn what_cannot_be_sent_is_refused_with_the_reason() {
     assert_eq!(say(&mut world, ours, MessageKind::Text, b"x"), Err(SendError::Closed(ours)));
 }
 
-/// The other side says that it takes more than this one does, and sends it.
+/// The other side was told that we take more than we do, and sends it. SCTP knows no milder answer than ABORT.
 #[test]
 fn a_message_beyond_what_we_take_is_not_taken() {
     let small = Config { max_message_size: 10_000, ..Config::default() };
@@ -273,7 +273,24 @@ fn a_message_beyond_what_we_take_is_not_taken() {
     send(&mut world, A, ours, MessageKind::Binary, &[0; 900_000]);
     world.run_for(10 * SECOND);
     assert_eq!(world.messages(B, theirs).len(), 1);
-    println!("after: {:?} {:?}", world.events[A].last(), world.events[B].last());
+    assert!([A, B].iter().all(|&side| world.events[side].last() == Some(&Event::Closed)));
+}
+
+/// RFC 8831 section 6.6 wants UTF-8. The channel ends, rather than have a hole; the session goes on.
+#[test]
+fn text_that_is_none_closes_the_channel() {
+    let (mut world, ours, theirs) = World::connected(14, Link::GOOD);
+    let stays = create(&mut world, A, named("stays")).unwrap();
+    world.run_for(SECOND);
+    let stays_there = world.accepted(B).unwrap();
+    world.send(A, ours, "text");
+    world.sides[A].send_unchecked(ours, MessageKind::Text, &[0xFF]);
+    world.send(A, ours, "more text");
+    world.send(A, stays, "still");
+    world.run_for(SECOND);
+    assert_eq!(world.texts(B, theirs), ["text"]);
+    assert!(world.channel_closed(A, ours) && world.channel_closed(B, theirs));
+    assert_eq!(world.texts(B, stays_there), ["still"]);
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn opens_within_five_round_trips() {
     opens_and_works(&mut world, channel, UNDISTURBED);
 }
 
-/// `str0m`'s handshake dies after about 31 s, path or no path, if it is let run without one.
+/// A handshake dies after a minute, path or no path, if it is let run without one.
 #[test]
 fn a_path_ten_minutes_late_is_in_time() {
     let (mut world, channel) = with_channel(2, Link::GOOD);
@@ -73,7 +73,8 @@ fn a_path_that_is_found_later_on_one_side_costs_no_retransmission() {
     }
 }
 
-/// One of the first datagrams is lost, each in turn and each with its repetition.
+/// One of the first datagrams is lost, each in turn and each with its repetition. SCTP alone would take three
+/// seconds more for some of them.
 #[test]
 fn any_lost_flight_is_repeated() {
     for side in [A, B] {
@@ -82,22 +83,30 @@ fn any_lost_flight_is_repeated() {
                 let (mut world, channel) = with_channel(5, Link::GOOD);
                 world.lose = Some(Box::new(move |from, nth| from == side && (lost..lost + times).contains(&nth)));
                 world.connect_paths();
-                opens_and_works(&mut world, channel, 20 * SECOND);
+                opens_and_works(&mut world, channel, times as u32 * SECOND);
             }
         }
     }
 }
 
+/// At three lost of ten each way, one handshake of a hundred may still come to nothing, and then says so.
 #[test]
 fn connects_through_heavy_loss() {
+    let mut failures = 0;
     for seed in 0..12 {
-        let link = Link { loss: 300, ..Link::BAD };
-        let (mut world, channel) = with_channel(seed, link);
+        let (mut world, channel) = with_channel(seed, Link { loss: 300, ..Link::BAD });
         world.connect_paths();
-        world.run_until(120 * SECOND, |world| world.is_open(A, channel));
+        let failed = |event: &Event| matches!(event, Event::Failed(Failure::Handshake { .. }));
+        let any_failed = |world: &World| world.events.iter().flatten().any(failed);
+        world.run_until(300 * SECOND, |world| world.is_open(A, channel) || any_failed(world));
+        if any_failed(&world) {
+            failures += 1;
+            continue;
+        }
         world.link = Link::GOOD;
         opens_and_works(&mut world, channel, 60 * SECOND);
     }
+    assert!(failures <= 3, "{failures} of 12");
 }
 
 /// Anything that can be sent by someone who sees nothing of the handshake.
@@ -251,8 +260,7 @@ fn one_of_several_fingerprints_is_enough() {
     for side in [A, B] {
         let mut remote = world.remote(side);
         remote.fingerprints.insert(0, stranger.fingerprint().clone());
-        remote.fingerprints.insert(0, Fingerprint { hash: "sha-512".into(), bytes: vec![0; 64] });
-        remote.fingerprints[2].hash = "SHA-256".into();
+        remote.fingerprints.insert(0, format!("sha-512 {}", vec!["00"; 64].join(":")).parse().unwrap());
         world.sides[side].start(remote, world.now).unwrap();
     }
     let channel = world.sides[A].create_data_channel(ChannelConfig::default(), world.now).unwrap();
@@ -264,7 +272,8 @@ fn one_of_several_fingerprints_is_enough() {
 fn no_answer_is_a_failure_with_its_reason() {
     let (mut world, channel) = with_channel(14, Link { loss: 1000, ..Link::GOOD });
     world.connect_paths();
-    world.run_until(40 * SECOND, |world| world.events[A].contains(&Event::Failed(Failure::Handshake { cause: None })));
+    let failed = Event::Failed(Failure::Handshake { cause: None });
+    world.run_until(61 * SECOND, |world| world.events[A].contains(&failed));
     assert!(world.channel_closed(A, channel));
     assert!(world.sent[A] >= 4, "it was tried more than once");
     is_inert(&mut world, A);
@@ -307,13 +316,11 @@ fn parameters_that_cannot_work_are_refused_with_their_value() {
     let mut session = Session::new(Config::default(), [1; 32]).unwrap();
     let good = World::new(0, Link::GOOD).remote(A);
     let with = |fingerprints| Remote { fingerprints, ..good.clone() };
-    let sha1 = Fingerprint { hash: "sha-1".into(), bytes: vec![0; 20] };
-    let short = Fingerprint { hash: "sha-256".into(), bytes: vec![0; 31] };
+    let sha1 = format!("sha-1 {}", vec!["00"; 20].join(":")).parse().unwrap();
     for (remote, error) in [
         (Remote { sctp_port: 5001, ..good.clone() }, StartError::SctpPort(5001)),
         (with(vec![]), StartError::NoUsableFingerprint { hashes: vec![] }),
         (with(vec![sha1]), StartError::NoUsableFingerprint { hashes: vec!["sha-1".into()] }),
-        (with(vec![short]), StartError::FingerprintLength(31)),
     ] {
         assert_eq!(session.start(remote, Instant::ZERO), Err(error));
     }
@@ -351,4 +358,34 @@ fn a_whole_session_leaves_the_threads_generator_alone() {
     world.sides[A].close(world.now);
     world.run_for(SECOND);
     assert_eq!(fastrand::get_seed(), before);
+}
+
+/// DTLS 1.3 is taken if both sides know it, over a bad network and through junk as well.
+#[test]
+fn both_versions_of_dtls_connect_with_each_other() {
+    for versions in [[false, true], [true, false], [true, true]] {
+        let configs = versions.map(|dtls_1_3| Config { dtls_1_3, ..Config::default() });
+        let mut world = World::with_configs(18, Link::GOOD, configs.clone());
+        let channel = world.sides[A].create_data_channel(ChannelConfig::default(), world.now).unwrap();
+        world.connect_paths();
+        let saved_round_trips = u32::from(versions == [true, true]);
+        opens_and_works(&mut world, channel, UNDISTURBED - saved_round_trips * 40 * MS);
+
+        let mut world = World::with_configs(19, Link::BAD, configs);
+        let channel = world.sides[A].create_data_channel(ChannelConfig::default(), world.now).unwrap();
+        world.connect_paths();
+        world.run_until(60 * SECOND, |world| {
+            for side in [A, B] {
+                let junk = junk(world);
+                world.sides[side].handle_datagram(&junk, world.now);
+                world.pump(side);
+            }
+            world.is_open(A, channel)
+        });
+        opens_and_works(&mut world, channel, 60 * SECOND);
+        world.sides[A].close(world.now);
+        world.pump(A);
+        world.run_for(SECOND);
+        assert_eq!(world.events[B].last(), Some(&Event::Closed));
+    }
 }

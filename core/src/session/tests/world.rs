@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::super::*;
 use crate::Instant;
+use crate::jsep::DtlsRole;
 use crate::rng::Rng;
 
 pub(super) const MS: Duration = Duration::from_millis(1);
@@ -49,6 +50,8 @@ pub(super) struct World {
     pub(super) sent: [usize; 2],
     pub(super) largest: usize,
     pub(super) rng: Rng,
+    /// A side whose events nobody takes.
+    pub(super) deaf: Option<usize>,
     order: u64,
 }
 
@@ -80,6 +83,7 @@ impl World {
             sent: [0, 0],
             largest: 0,
             rng: Rng::new([seed; 32]),
+            deaf: None,
             order: 0,
         }
     }
@@ -96,11 +100,13 @@ impl World {
     }
 
     pub(super) fn introduce(&mut self) {
-        for side in [A, B] {
-            let remote = self.remote(side);
-            self.sides[side].start(remote, self.now).unwrap();
-            self.pump(side);
-        }
+        [A, B].into_iter().for_each(|side| self.introduce_one(side));
+    }
+
+    pub(super) fn introduce_one(&mut self, side: usize) {
+        let remote = self.remote(side);
+        self.sides[side].start(remote, self.now).unwrap();
+        self.pump(side);
     }
 
     pub(super) fn connect_paths(&mut self) {
@@ -136,10 +142,6 @@ impl World {
         })
     }
 
-    pub(super) fn both_connected(&self) -> bool {
-        [A, B].iter().all(|&side| self.events[side].contains(&Event::Connected))
-    }
-
     /// Sends, and moves nothing else.
     pub(super) fn send(&mut self, side: usize, channel: ChannelId, text: &str) {
         self.sides[side].send(channel, MessageKind::Text, text.as_bytes(), self.now).unwrap();
@@ -170,6 +172,9 @@ impl World {
         let mut buf = [0; 1500];
         while let Some(len) = self.sides[side].poll_transmit(&mut buf) {
             self.transmit(side, &buf[..len]);
+        }
+        if self.deaf == Some(side) {
+            return;
         }
         while let Some(event) = self.sides[side].poll_event() {
             self.events[side].push(event);

@@ -1,0 +1,497 @@
+//! The task of one peer: moves datagrams, names and time between the system and the core.
+
+use frazil::peer::{self, ConnectionState, ResolveId};
+use frazil::{Instant, PathId, Protocol, Transmit};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::Sleep;
+
+use crate::channel::{Channel, Line, Message};
+use crate::event::{Event, Queue};
+use crate::pressure::{Held, Level, records};
+use crate::resolve::Resolver;
+use crate::shared::{Keeper, Shared, State};
+use crate::socket::{Inbound, Sent, Socket};
+
+/// How many batches of each socket, and answers of names, are taken before others have their turn.
+const TURN: usize = 4;
+
+/// How long the last datagrams of a closed peer may wait for the system to take them.
+const LAST_FLUSH: Duration = Duration::from_millis(250);
+
+/// How much is collected before it goes to the system: one of its largest joined datagrams.
+const OUTBOUND: usize = 1 << 16;
+
+/// The largest payload of a UDP datagram, and so of several joined.
+const MAX_JOINED: usize = 65_487;
+
+thread_local! {
+    /// Buffers are in use within one call only, so that all peers of a thread share them.
+    static BUFFERS: RefCell<Buffers> = RefCell::new(Buffers {
+        inbound: Inbound::new(),
+        outbound: Outbound { buffer: vec![0; OUTBOUND].into_boxed_slice(), len: 0, group: None },
+    });
+}
+
+struct Buffers {
+    inbound: Inbound,
+    outbound: Outbound,
+}
+
+pub(crate) struct Driver {
+    shared: Arc<Shared>,
+    /// To give to the channels that the other side opens. Weak: the driver does not keep its own peer open.
+    keeper: Weak<Keeper>,
+    queue: Arc<Queue>,
+    sockets: Vec<Bound>,
+    resolver: Resolver<ResolveId>,
+    timer: Pin<Box<Sleep>>,
+    /// What the timer is set to.
+    deadline: Option<Instant>,
+    held: Held,
+    /// What the core told, to be passed on when its lock is free.
+    told: VecDeque<Told>,
+}
+
+/// A socket, and the number of the path on which it received last: a stranger to it seldom sends.
+struct Bound {
+    socket: Socket,
+    last: Option<(SocketAddr, PathId)>,
+}
+
+enum Told {
+    Event(Event),
+    /// The other side opened a channel.
+    Incoming(Arc<Line>),
+    Opened(Arc<Line>),
+    Received(Arc<Line>),
+    Eased(Arc<Line>),
+    Ended(Arc<Line>),
+    Resolve(ResolveId, String),
+}
+
+impl Driver {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        keeper: Weak<Keeper>,
+        queue: Arc<Queue>,
+        sockets: Vec<Socket>,
+        resolver: Resolver<ResolveId>,
+    ) -> Self {
+        Self {
+            shared,
+            keeper,
+            queue,
+            sockets: sockets.into_iter().map(|socket| Bound { socket, last: None }).collect(),
+            resolver,
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            deadline: None,
+            held: Held::default(),
+            told: VecDeque::new(),
+        }
+    }
+
+    /// Runs until the peer is closed.
+    pub(crate) async fn run(mut self) {
+        loop {
+            if self.settle() {
+                break;
+            }
+            let more = poll_fn(|cx| self.poll_turn(cx)).await;
+            if more {
+                // There is more at once. Others have their turn first: the application's tasks most of all.
+                tokio::task::yield_now().await;
+            }
+        }
+        self.say_farewell().await;
+    }
+
+    /// Sends and tells all that the core wants, and sets the timer. Gives whether the peer is to be closed.
+    fn settle(&mut self) -> bool {
+        let closing = BUFFERS.with_borrow_mut(|buffers| {
+            let shared = Arc::clone(&self.shared);
+            let mut state = shared.lock();
+            self.drain(&mut state, &mut buffers.outbound);
+            self.deadline = state.core.poll_timeout();
+            // The other side may have closed the peer too: nothing can happen any more.
+            let closing = state.closing || state.core.connection_state() == ConnectionState::Closed;
+            drop(state);
+            self.flush(&mut buffers.outbound);
+            closing
+        });
+        match self.deadline.and_then(|deadline| self.shared.clock.to_tokio(deadline)) {
+            Some(at) if at == self.timer.deadline() => {}
+            Some(at) => self.timer.as_mut().reset(at),
+            None => self.deadline = None,
+        }
+        self.tell();
+        closing
+    }
+
+    /// Waits until there is something for the core, gives it, and gives whether there is more at once.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let shared = Arc::clone(&self.shared);
+        let mut worked = shared.lock().was_stirred(cx.waker());
+        let mut more = false;
+
+        BUFFERS.with_borrow_mut(|buffers| {
+            for index in (0..self.sockets.len()).rev() {
+                match self.poll_socket(index, cx, buffers) {
+                    SocketTurn::Idle => {}
+                    SocketTurn::Worked => worked = true,
+                    SocketTurn::More => (worked, more) = (true, true),
+                    SocketTurn::Dead(error) => {
+                        worked = true;
+                        let local = self.sockets.swap_remove(index).socket.local();
+                        self.told.push_back(Told::Event(Event::SocketLost { local, error }));
+                    }
+                }
+            }
+            worked |= self.release_held(&mut buffers.outbound);
+            if self.deadline.is_some() && self.timer.as_mut().poll(cx).is_ready() {
+                worked = true;
+                self.deadline = None;
+                let mut state = shared.lock();
+                state.core.handle_timeout(shared.clock.now());
+                self.drain(&mut state, &mut buffers.outbound);
+                drop(state);
+                self.flush(&mut buffers.outbound);
+            }
+        });
+
+        for answered in 0..=TURN {
+            let Poll::Ready((request, addresses)) = self.resolver.poll_answer(cx) else { break };
+            worked = true;
+            more |= answered == TURN;
+            let mut state = shared.lock();
+            state.core.handle_resolved(request, &addresses, shared.clock.now());
+        }
+
+        if worked { Poll::Ready(more) } else { Poll::Pending }
+    }
+
+    fn poll_socket(&mut self, index: usize, cx: &mut Context<'_>, buffers: &mut Buffers) -> SocketTurn {
+        let socket = &mut self.sockets[index].socket;
+        if socket.has_backlog()
+            && let Poll::Ready(Sent::Dead(error)) = socket.poll_flush(cx)
+        {
+            return SocketTurn::Dead(error);
+        }
+        for batch in 0..TURN {
+            match self.sockets[index].socket.poll_recv(cx, &mut buffers.inbound) {
+                Poll::Ready(Ok(())) => self.receive(index, buffers),
+                Poll::Ready(Err(error)) => return SocketTurn::Dead(error),
+                Poll::Pending if batch == 0 => return SocketTurn::Idle,
+                Poll::Pending => return SocketTurn::Worked,
+            }
+        }
+        SocketTurn::More
+    }
+
+    /// Gives the core the batch that the socket received.
+    fn receive(&mut self, index: usize, Buffers { inbound, outbound }: &mut Buffers) {
+        let shared = Arc::clone(&self.shared);
+        let local = self.sockets[index].socket.local();
+        let mut state = shared.lock();
+        let now = shared.clock.now();
+        for (remote, datagram) in inbound.datagrams() {
+            state.stats.datagrams_received += 1;
+            state.stats.bytes_received += datagram.len() as u64;
+            let path = frazil::Path { protocol: Protocol::Udp, local, remote };
+            // The number may have been taken back, and then is no path's or another one's.
+            let known = self.sockets[index].last.filter(|(last, _)| *last == remote).map(|(_, id)| id);
+            let id = match known {
+                Some(id) if state.core.path(id) == Some(path) => id,
+                _ => {
+                    let id = state.core.path_id(path);
+                    self.sockets[index].last = Some((remote, id));
+                    id
+                }
+            };
+            if shared.pressure.level() == Level::Free {
+                state.core.handle_datagram(id, datagram, now);
+                self.drain(&mut state, outbound);
+                continue;
+            }
+            if shared.pressure.was_read() {
+                self.held.hurry(now);
+            }
+            for record in records(datagram) {
+                if self.held.keep(shared.pressure.level(), id, record, now) {
+                    state.stats.records_held += 1;
+                } else {
+                    state.core.handle_datagram(id, record, now);
+                    self.drain(&mut state, outbound);
+                }
+            }
+        }
+        drop(state);
+        self.flush(outbound);
+    }
+
+    /// Gives the core what was held back, as far as the queues have room again.
+    fn release_held(&mut self, outbound: &mut Outbound) -> bool {
+        let mut worked = false;
+        let shared = Arc::clone(&self.shared);
+        while let Some((path, record)) = self.held.release(shared.pressure.level()) {
+            worked = true;
+            let mut state = shared.lock();
+            state.core.handle_datagram(path, &record, shared.clock.now());
+            self.drain(&mut state, outbound);
+        }
+        self.flush(outbound);
+        worked
+    }
+
+    /// Takes out of the core all transmits and all events, until there are neither. Transmits are sent when
+    /// `outbound` is full, else by the next [`Self::flush`].
+    fn drain(&mut self, state: &mut State, outbound: &mut Outbound) {
+        loop {
+            while let Some(transmit) = state.core.poll_transmit(outbound.room()) {
+                self.post(transmit, state, outbound);
+            }
+            let Some(event) = state.core.poll_event() else { return };
+            self.note(event, state);
+            while let Some(event) = state.core.poll_event() {
+                self.note(event, state);
+            }
+        }
+    }
+
+    /// Adds the datagram that was just written behind those collected.
+    fn post(&mut self, transmit: Transmit, state: &mut State, outbound: &mut Outbound) {
+        let joins = outbound.group.as_ref().is_some_and(|group| group.takes(transmit, outbound.len));
+        if !joins {
+            let start = outbound.len;
+            self.flush_group(outbound);
+            // A path that is gone, or whose socket is: the datagram is lost like one on a broken wire.
+            let Some(path) = state.core.path(transmit.path) else { return outbound.restart() };
+            let Some(bound) = self.sockets.iter().position(|bound| bound.socket.local() == path.local) else {
+                return outbound.restart();
+            };
+            let max_segments = self.sockets[bound].socket.max_segments();
+            let group = Group {
+                path: transmit.path,
+                socket: path.local,
+                remote: path.remote,
+                start,
+                segment_size: transmit.len,
+                segments: 0,
+                max_segments,
+                closed: false,
+            };
+            outbound.group = Some(group);
+        }
+        let Some(group) = &mut outbound.group else { return };
+        group.segments += 1;
+        group.closed = transmit.len < group.segment_size;
+        outbound.len += transmit.len;
+        state.stats.datagrams_sent += 1;
+        state.stats.bytes_sent += transmit.len as u64;
+        if outbound.buffer.len() - outbound.len < peer::Peer::MIN_BUFFER {
+            self.flush(outbound);
+        }
+    }
+
+    /// Sends what was collected and begins the buffer anew.
+    fn flush(&mut self, outbound: &mut Outbound) {
+        self.flush_group(outbound);
+        outbound.restart();
+    }
+
+    fn flush_group(&mut self, outbound: &mut Outbound) {
+        let Some(group) = outbound.group.take() else { return };
+        let Some(index) = self.sockets.iter().position(|bound| bound.socket.local() == group.socket) else { return };
+        let contents = &outbound.buffer[group.start..outbound.len];
+        match self.sockets[index].socket.send(group.remote, contents, group.segment_size) {
+            Sent::Done | Sent::Waiting | Sent::Lost => {}
+            Sent::Dead(error) => {
+                let local = self.sockets.swap_remove(index).socket.local();
+                self.told.push_back(Told::Event(Event::SocketLost { local, error }));
+            }
+        }
+    }
+
+    /// Takes note of an event of the core, and keeps it for the application where it is one.
+    fn note(&mut self, event: peer::Event, state: &mut State) {
+        let told = match event {
+            peer::Event::NegotiationNeeded => Told::Event(Event::NegotiationNeeded),
+            peer::Event::SignalingStateChange(state) => Told::Event(Event::SignalingStateChange(state)),
+            peer::Event::IceCandidate(candidate) => Told::Event(Event::IceCandidate(candidate)),
+            peer::Event::IceStateChange(state) => Told::Event(Event::IceStateChange(state)),
+            peer::Event::ConnectionStateChange(state) => Told::Event(Event::ConnectionStateChange(state)),
+            peer::Event::SelectedPairChange(pair) => Told::Event(Event::SelectedPairChange(pair)),
+            peer::Event::Resolve { request, name } => Told::Resolve(request, name),
+            peer::Event::DataChannel { channel, config } => {
+                let line = Arc::new(Line::new(channel, config, true));
+                state.lines.insert(channel, Arc::clone(&line));
+                Told::Incoming(line)
+            }
+            peer::Event::ChannelOpen(channel) => match state.lines.get(&channel) {
+                Some(line) => Told::Opened(Arc::clone(line)),
+                None => return,
+            },
+            peer::Event::Message { channel, kind, data } => {
+                let Some(line) = state.lines.get(&channel) else { return };
+                line.deliver(Message { kind, data: data.into() }, &self.shared);
+                match self.told.back() {
+                    Some(Told::Received(last)) if Arc::ptr_eq(last, line) => return,
+                    _ => Told::Received(Arc::clone(line)),
+                }
+            }
+            peer::Event::BufferedAmountLow(channel) => match state.lines.get(&channel) {
+                Some(line) => Told::Eased(Arc::clone(line)),
+                None => return,
+            },
+            peer::Event::ChannelClosed(channel) => match state.lines.remove(&channel) {
+                Some(line) => Told::Ended(line),
+                None => return,
+            },
+            _ => return,
+        };
+        self.told.push_back(told);
+    }
+
+    /// Passes on what the core told. The core's lock must be free: whoever is woken may want it, and a channel
+    /// that nobody takes is closed here.
+    fn tell(&mut self) {
+        while let Some(told) = self.told.pop_front() {
+            match told {
+                Told::Event(event) => {
+                    match event {
+                        Event::IceStateChange(state) => _ = self.shared.ice.send_replace(state),
+                        Event::ConnectionStateChange(state) => _ = self.shared.connection.send_replace(state),
+                        _ => {}
+                    }
+                    self.queue.push(event);
+                }
+                Told::Incoming(line) => {
+                    if let Some(keeper) = self.keeper.upgrade() {
+                        self.queue.push(Event::Channel(Channel::new(line, keeper)));
+                    }
+                }
+                Told::Opened(line) => line.open(),
+                Told::Received(line) => line.wake_readers(),
+                Told::Eased(line) => line.ease(),
+                Told::Ended(line) => line.end(),
+                Told::Resolve(request, name) => self.resolver.look_up(request, name),
+            }
+        }
+    }
+
+    /// Tells the application at once that all is over, and the other side as often as the core wants to, which
+    /// takes less than a second. What the other side sends meanwhile is of no interest.
+    async fn say_farewell(&mut self) {
+        {
+            let mut state = self.shared.lock();
+            state.closing = true;
+            let now = self.shared.clock.now();
+            state.core.close(now);
+        }
+        self.settle();
+        self.end();
+        while self.deadline.is_some() {
+            poll_fn(|cx| {
+                self.sockets.retain_mut(|bound| !matches!(bound.socket.poll_flush(cx), Poll::Ready(Sent::Dead(_))));
+                self.timer.as_mut().poll(cx)
+            })
+            .await;
+            {
+                let mut state = self.shared.lock();
+                let now = self.shared.clock.now();
+                state.core.handle_timeout(now);
+            }
+            self.settle();
+        }
+        let flushed = poll_fn(|cx| {
+            self.sockets.retain_mut(|bound| bound.socket.poll_flush(cx).is_pending());
+            if self.sockets.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        });
+        let _ = tokio::time::timeout(LAST_FLUSH, flushed).await;
+    }
+}
+
+impl Driver {
+    /// Nothing comes any more for anyone who waits.
+    fn end(&self) {
+        let mut state = self.shared.lock();
+        state.closing = true;
+        let lines = std::mem::take(&mut state.lines);
+        drop(state);
+        for line in lines.into_values() {
+            line.end();
+        }
+        let closed = |state: &mut ConnectionState| {
+            let changes = *state != ConnectionState::Closed;
+            *state = ConnectionState::Closed;
+            changes
+        };
+        self.shared.connection.send_if_modified(closed);
+        self.shared.ice.send_replace(frazil::ice::State::Closed);
+        self.queue.end();
+    }
+}
+
+/// Whichever way the driver ends, by closing, with its runtime, or by a panic, nobody waits for it any more.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.sockets.clear();
+        self.end();
+        self.shared.ended.send_replace(true);
+    }
+}
+
+enum SocketTurn {
+    Idle,
+    Worked,
+    /// There is more at once.
+    More,
+    Dead(std::io::Error),
+}
+
+/// Datagrams on their way to the system. Those that follow each other on one path, all of one size but the
+/// last, lie behind one another and go together.
+struct Outbound {
+    buffer: Box<[u8]>,
+    len: usize,
+    group: Option<Group>,
+}
+
+struct Group {
+    path: PathId,
+    socket: SocketAddr,
+    remote: SocketAddr,
+    start: usize,
+    segment_size: usize,
+    segments: usize,
+    max_segments: usize,
+    /// A shorter one was the last.
+    closed: bool,
+}
+
+impl Outbound {
+    fn room(&mut self) -> &mut [u8] {
+        &mut self.buffer[self.len..]
+    }
+
+    fn restart(&mut self) {
+        self.len = 0;
+        self.group = None;
+    }
+}
+
+impl Group {
+    fn takes(&self, transmit: Transmit, end: usize) -> bool {
+        self.path == transmit.path
+            && !self.closed
+            && transmit.len <= self.segment_size
+            && self.segments < self.max_segments
+            && end + transmit.len - self.start <= MAX_JOINED
+    }
+}

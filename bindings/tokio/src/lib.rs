@@ -1,0 +1,85 @@
+//! frazil on [tokio]: everything around a WebRTC peer that only an operating system can do.
+//!
+//! A [`Peer`] binds a UDP socket on each address of the machine, looks names up, keeps time, and offers the
+//! connection as plain async Rust. What goes over the wire, and when, is decided by [`frazil`] alone.
+//!
+//! How the two sides' descriptions travel is the application's business: a server, a QR code, or, as
+//! here, a variable.
+//!
+//! ```
+//! use frazil::peer::ChannelConfig;
+//! use frazil_tokio::{Event, InterfacePolicy, Message, Peer};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! # tokio::time::timeout(std::time::Duration::from_secs(60), async {
+//! // Both peers are in this process, so the loopback interface will do.
+//! let loopback = InterfacePolicy { loopback: true, ..InterfacePolicy::default() };
+//! let (alice, _alice_events) = Peer::builder().interfaces(loopback.clone()).start()?;
+//! let (bob, mut bob_events) = Peer::builder().interfaces(loopback).start()?;
+//!
+//! let chat = alice.create_data_channel(ChannelConfig { label: "chat".into(), ..Default::default() }).await?;
+//! let offer = alice.offer().await?;
+//! let answer = bob.answer(&offer).await?;
+//! alice.set_remote_description(&answer).await?;
+//!
+//! // Sending waits until the channel is open.
+//! chat.send("hello").await?;
+//!
+//! let chat_at_bob = loop {
+//!     match bob_events.next().await.ok_or("closed")? {
+//!         Event::Channel(channel) => break channel,
+//!         _ => {}
+//!     }
+//! };
+//! assert_eq!(chat_at_bob.recv().await, Some(Message::text("hello")));
+//!
+//! // Bob is told.
+//! alice.close().await;
+//! assert_eq!(chat_at_bob.recv().await, None);
+//! # Ok(()) }).await? }) }
+//! ```
+//!
+//! The sockets are bound when the peer starts, so that descriptions name them all: one message each way is
+//! enough. Where the other side trickles its candidates, hand them to [`Peer::add_ice_candidate`]; for one that
+//! wants ours alone, there is [`Event::IceCandidate`], which comes for what no description told.
+//!
+//! When it does not work, [`Peer::failure`] says why.
+//!
+//! # What waits, and what that causes
+//!
+//! - **Sending**: [`Channel::send`] waits while the message would make more than [`Builder::send_limit`] bytes
+//!   wait to be acknowledged.
+//! - **Receiving**: messages wait in their channel until they are received. Above [`Builder::receive_limit`]
+//!   the peer keeps bulk data from the core, which the other side takes for loss and slows down for, on all
+//!   channels of this peer. Connectivity goes on, and so does our own sending: an application may wait to send
+//!   before it receives more. Nothing is lost on reliable channels; on others, messages may be, as they may
+//!   anywhere. So receive from every channel, or drop it.
+//! - **Events** are never lost, see [`Events`].
+//!
+//! # Fairness and cost
+//!
+//! A peer is one task. It takes a bounded number of datagrams from each socket, in batches where the system
+//! can (`recvmmsg`, GRO, GSO), then lets other tasks run. Nothing is allocated per datagram; buffers belong to
+//! the runtime's threads, not to peers.
+
+#![forbid(unsafe_code)]
+
+mod channel;
+mod clock;
+mod driver;
+mod error;
+mod event;
+mod interfaces;
+mod mdns;
+mod peer;
+mod pressure;
+mod resolve;
+mod shared;
+mod socket;
+
+pub use channel::{Channel, Message};
+pub use error::{ConnectError, Error, SendError, StartError, TrySendError};
+pub use event::{Event, Events};
+pub use frazil;
+pub use interfaces::{Interface, InterfaceFilter, InterfacePolicy, interfaces};
+pub use peer::{Builder, Peer, Stats};

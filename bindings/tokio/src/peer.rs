@@ -1,0 +1,388 @@
+//! The handle that an application holds.
+
+use frazil::Seed;
+use frazil::ice::{self, LocalCandidate, PairReport};
+use frazil::jsep::{Description, SignalingState, TrickledCandidate};
+use frazil::peer::{self, Certificate, ChannelConfig, ConnectionState, Counters, Failure};
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+use crate::channel::{Channel, Line};
+use crate::clock::Clock;
+use crate::driver::Driver;
+use crate::error::{ConnectError, Error, StartError};
+use crate::event::{Event, Events};
+use crate::interfaces::{Interface, InterfacePolicy, interfaces, local_preference};
+use crate::resolve::Resolver;
+use crate::shared::{Keeper, Limits, Shared, State};
+use crate::socket::Socket;
+
+/// How many addresses are gathered at most: the best ones. A machine with many virtual networks has more,
+/// and each costs the other side checks.
+const MAX_SOCKETS: usize = 32;
+
+/// What a peer is made with.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Builder {
+    config: peer::Config,
+    interfaces: InterfacePolicy,
+    ports: Option<RangeInclusive<u16>>,
+    limits: Limits,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            config: peer::Config::default(),
+            interfaces: InterfacePolicy::default(),
+            ports: None,
+            limits: Limits { receive: 1 << 20 },
+        }
+    }
+}
+
+impl Builder {
+    /// The core's configuration, instead of all that was said of it before.
+    pub fn config(mut self, config: peer::Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Which interfaces' addresses become host candidates.
+    pub fn interfaces(mut self, policy: InterfacePolicy) -> Self {
+        self.interfaces = policy;
+        self
+    }
+
+    /// Binds on ports of this range only. Each address of the machine takes one port of it for each peer.
+    pub fn ports(mut self, ports: RangeInclusive<u16>) -> Self {
+        self.ports = Some(ports);
+        self
+    }
+
+    /// How many bytes received on one channel may wait for the application, 1 MiB unless set. Above it the
+    /// other side's data is held back. Some may still come in above: of long messages about one SCTP receive
+    /// window, of short ones 2 MiB, and then a megabyte in a day at most.
+    pub fn receive_limit(mut self, bytes: usize) -> Self {
+        self.limits.receive = bytes;
+        self
+    }
+
+    /// How many bytes sent on one channel may wait to be acknowledged before `send` waits, 1 MiB unless set. It
+    /// is the `send_buffer` of the configuration.
+    pub fn send_limit(mut self, bytes: usize) -> Self {
+        self.config.send_buffer = bytes;
+        self
+    }
+
+    /// Binds the sockets and starts the peer's task. What could not be bound is told as
+    /// [`Event::SocketLost`], as long as something could.
+    ///
+    /// # Errors
+    /// When there is no runtime, no address or no seed, or the configuration is refused.
+    ///
+    /// # Panics
+    /// When the runtime's I/O or time is not enabled.
+    pub fn start(self) -> Result<(Peer, Events), StartError> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
+        let mut gathered = self.interfaces.select(interfaces().map_err(StartError::Interfaces)?);
+        gathered.truncate(MAX_SOCKETS);
+        let (sockets, failures) = self.bind(&gathered)?;
+
+        let mut seed = Seed::default();
+        getrandom::fill(&mut seed).map_err(StartError::Seed)?;
+        let clock = Clock::new();
+        let now = clock.now();
+        let mut core = peer::Peer::new(self.config, seed, now).map_err(StartError::Setup)?;
+        for (position, socket) in sockets.iter().enumerate() {
+            // The core refuses an address only if it has it already.
+            let _ = core.add_host_candidate(socket.local(), local_preference(position), now);
+        }
+        core.end_of_candidates(now);
+
+        let shared = Arc::new(Shared::new(core, clock, self.limits));
+        let keeper = Arc::new(Keeper { shared: Arc::clone(&shared) });
+        let (events, queue) = Events::new(Arc::clone(&shared));
+        for event in failures {
+            queue.push(event);
+        }
+        let driver = Driver::new(shared, Arc::downgrade(&keeper), queue, sockets, Resolver::new(gathered));
+        runtime.spawn(driver.run());
+        Ok((Peer { keeper }, events))
+    }
+
+    fn bind(&self, gathered: &[Interface]) -> Result<(Vec<Socket>, Vec<Event>), StartError> {
+        let mut sockets = Vec::with_capacity(gathered.len());
+        let mut failures = Vec::new();
+        let mut last = StartError::NoAddress;
+        for interface in gathered {
+            match Socket::bind(interface, self.ports.as_ref()) {
+                Ok(socket) => sockets.push(socket),
+                Err(error) => {
+                    let address = interface.address;
+                    let again =
+                        error.raw_os_error().map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error);
+                    failures.push(Event::SocketLost { local: SocketAddr::new(address, 0), error: again });
+                    last = StartError::Bind { address, error };
+                }
+            }
+        }
+        if sockets.is_empty() { Err(last) } else { Ok((sockets, failures)) }
+    }
+}
+
+/// One peer of a connection. Clones are the same peer.
+///
+/// The peer stays open while a `Peer` or a [`Channel`] of it is held, or until [`Peer::close`]. When the last
+/// of them is dropped, the other side is told and the sockets are closed, both by the peer's own task soon
+/// after: dropping does not wait.
+///
+/// Calls take effect at once. Those that are `async` do not wait for the other side unless they say so.
+#[derive(Clone)]
+pub struct Peer {
+    keeper: Arc<Keeper>,
+}
+
+impl Peer {
+    /// A builder with the default configuration.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Makes an offer (W3C `createOffer`).
+    ///
+    /// # Errors
+    /// When the signalling state forbids it or the peer is closed.
+    pub async fn create_offer(&self) -> Result<Description, Error> {
+        Ok(self.call(|state, _| state.core.create_offer())??)
+    }
+
+    /// Makes an answer to the other side's offer (W3C `createAnswer`).
+    ///
+    /// # Errors
+    /// When there is no offer or the peer is closed.
+    pub async fn create_answer(&self) -> Result<Description, Error> {
+        Ok(self.call(|state, _| state.core.create_answer())??)
+    }
+
+    /// Takes an offer or an answer of our own into effect (W3C `setLocalDescription`).
+    ///
+    /// # Errors
+    /// When the description is refused or the peer is closed.
+    pub async fn set_local_description(&self, description: &Description) -> Result<(), Error> {
+        Ok(self.call(|state, now| state.core.set_local_description(description, now))??)
+    }
+
+    /// Takes the other side's offer or answer into effect (W3C `setRemoteDescription`).
+    ///
+    /// # Errors
+    /// When the description is refused or the peer is closed.
+    pub async fn set_remote_description(&self, description: &Description) -> Result<(), Error> {
+        Ok(self.call(|state, now| state.core.set_remote_description(description, now))??)
+    }
+
+    /// Our description in effect or proposed, with the candidates gathered so far.
+    #[must_use]
+    pub fn local_description(&self) -> Option<Description> {
+        self.shared().lock().core.local_description()
+    }
+
+    /// The other side's description in effect or proposed, with the candidates that came since.
+    #[must_use]
+    pub fn remote_description(&self) -> Option<Description> {
+        self.shared().lock().core.remote_description()
+    }
+
+    /// Our candidates, one for each socket.
+    #[must_use]
+    pub fn local_candidates(&self) -> Vec<LocalCandidate> {
+        self.shared().lock().core.local_candidates().to_vec()
+    }
+
+    /// Our certificate with its key, to be kept for another peer (`certificate` of the configuration).
+    #[must_use]
+    pub fn certificate(&self) -> Certificate {
+        self.shared().lock().core.certificate().clone()
+    }
+
+    /// Makes an offer, takes it into effect and gives it with all candidates, which are known at once: for
+    /// signalling that carries one message each way.
+    ///
+    /// # Errors
+    /// As [`Peer::create_offer`] and [`Peer::set_local_description`].
+    pub async fn offer(&self) -> Result<Description, Error> {
+        let offer = self.create_offer().await?;
+        self.set_local_description(&offer).await?;
+        Ok(self.local_description().unwrap_or(offer))
+    }
+
+    /// Takes an offer, makes an answer, takes it into effect and gives it with all candidates.
+    ///
+    /// # Errors
+    /// As [`Peer::set_remote_description`], [`Peer::create_answer`] and [`Peer::set_local_description`].
+    pub async fn answer(&self, offer: &Description) -> Result<Description, Error> {
+        self.set_remote_description(offer).await?;
+        let answer = self.create_answer().await?;
+        self.set_local_description(&answer).await?;
+        Ok(self.local_description().unwrap_or(answer))
+    }
+
+    /// Adds a candidate of the other side, or with an empty one the end of its candidates (W3C
+    /// `addIceCandidate`). Its description must have been set before.
+    ///
+    /// # Errors
+    /// When the candidate is refused or the peer is closed.
+    pub async fn add_ice_candidate(&self, candidate: &TrickledCandidate) -> Result<(), Error> {
+        Ok(self.call(|state, now| state.core.add_ice_candidate(candidate, now))??)
+    }
+
+    /// Lets the next offer restart ICE (W3C `restartIce`).
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn restart_ice(&self) -> Result<(), Error> {
+        self.call(|state, _| state.core.restart_ice())
+    }
+
+    /// Makes a data channel. It can be sent on at once: [`Channel::send`] waits until it is open.
+    ///
+    /// # Errors
+    /// When the configuration is refused or the peer is closed.
+    pub async fn create_data_channel(&self, config: ChannelConfig) -> Result<Channel, Error> {
+        let line = self.call(|state, now| {
+            let channel = state.core.create_data_channel(config.clone(), now)?;
+            let line = Arc::new(Line::new(channel, config, false));
+            state.lines.insert(channel, Arc::clone(&line));
+            Ok::<_, Error>(line)
+        })??;
+        Ok(Channel::new(line, Arc::clone(&self.keeper)))
+    }
+
+    /// Closes the peer. For the application all is over at once: channels and events end. This waits until
+    /// the other side was told, several times since the network may lose a word, and the sockets are closed,
+    /// which takes less than a second; it goes on if this is not waited for. Messages not yet acknowledged may
+    /// be lost; [`Channel::flush`] waits for them.
+    ///
+    /// If the other side closes its peer, this one closes by itself.
+    pub async fn close(&self) {
+        self.shared().close();
+        // The sender lives as long as `self`.
+        let _ = self.shared().ended.subscribe().wait_for(|ended| *ended).await;
+    }
+
+    /// The state of the whole connection, now and as it changes (W3C `connectionState`).
+    #[must_use]
+    pub fn connection_state(&self) -> watch::Receiver<ConnectionState> {
+        self.shared().connection.subscribe()
+    }
+
+    /// The state of ICE, now and as it changes (W3C `iceConnectionState`).
+    #[must_use]
+    pub fn ice_state(&self) -> watch::Receiver<ice::State> {
+        self.shared().ice.subscribe()
+    }
+
+    /// The signalling state (W3C `signalingState`).
+    #[must_use]
+    pub fn signaling_state(&self) -> SignalingState {
+        self.shared().lock().core.signaling_state()
+    }
+
+    /// Waits until the peer is connected.
+    ///
+    /// # Errors
+    /// When it fails or is closed instead.
+    pub async fn wait_connected(&self) -> Result<(), ConnectError> {
+        let mut state = self.connection_state();
+        loop {
+            match *state.borrow_and_update() {
+                ConnectionState::Connected => return Ok(()),
+                ConnectionState::Closed => return Err(ConnectError::Closed),
+                ConnectionState::Failed => {
+                    // If there is no failure any more, a restart was begun.
+                    if let Some(failure) = self.failure() {
+                        return Err(ConnectError::Failed(failure));
+                    }
+                }
+                _ => {}
+            }
+            state.changed().await.map_err(|_| ConnectError::Closed)?;
+        }
+    }
+
+    /// Why the connection failed, if it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<Failure> {
+        self.shared().lock().core.failure()
+    }
+
+    /// The pair of candidates that data goes over, with its round trip and what was counted on it.
+    #[must_use]
+    pub fn selected_pair(&self) -> Option<PairReport> {
+        self.shared().lock().core.selected_pair()
+    }
+
+    /// All pairs of candidates, with what happened to each.
+    #[must_use]
+    pub fn pairs(&self) -> Vec<PairReport> {
+        self.shared().lock().core.pairs().collect()
+    }
+
+    /// What went through the peer's sockets.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let state = self.shared().lock();
+        Stats { unused: state.core.counters(), ..state.stats }
+    }
+
+    fn call<T>(&self, call: impl FnOnce(&mut State, frazil::Instant) -> T) -> Result<T, Error> {
+        self.shared().call(call).ok_or(Error::Closed)
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.keeper.shared
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer").field("connection", &*self.shared().connection.borrow()).finish_non_exhaustive()
+    }
+}
+
+/// What went through the sockets of one peer since it was started.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Datagrams received, from anyone.
+    pub datagrams_received: u64,
+    /// Their bytes, without UDP and IP headers.
+    pub bytes_received: u64,
+    /// Datagrams sent, or tried to be.
+    pub datagrams_sent: u64,
+    /// Their bytes, without UDP and IP headers.
+    pub bytes_sent: u64,
+    /// DTLS records received that were held back because the application does not read.
+    pub records_held: u64,
+    /// What the core received or wrote and did not use, by reason.
+    pub unused: Counters,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handles_go_from_thread_to_thread() {
+        fn assert<T: Send + Sync + 'static>() {}
+        assert::<Peer>();
+        assert::<Channel>();
+        assert::<Events>();
+        assert::<Builder>();
+        assert::<Error>();
+    }
+}

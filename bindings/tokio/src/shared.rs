@@ -1,0 +1,142 @@
+//! What the handles of one peer and its driver share.
+
+use frazil::ice;
+use frazil::peer::{self, ChannelId, ConnectionState};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use tokio::sync::watch;
+
+use crate::channel::Line;
+use crate::clock::Clock;
+use crate::peer::Stats;
+use crate::pressure::Pressure;
+
+/// One peer. The core is behind a lock that is held for one call, or for one batch of datagrams, and never
+/// over an await: a call on a handle takes effect, and gives its error, at once, and costs no message to
+/// another task. What it made the core want to send is sent by the driver, which is woken.
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    pub(crate) limits: Limits,
+    pub(crate) pressure: Pressure,
+    pub(crate) connection: watch::Sender<ConnectionState>,
+    pub(crate) ice: watch::Sender<ice::State>,
+    /// Whether the driver is gone; then no call reaches the core any more.
+    pub(crate) ended: watch::Sender<bool>,
+    state: Mutex<State>,
+}
+
+/// How much may wait where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Bytes received on one channel that the application did not read.
+    pub(crate) receive: usize,
+}
+
+/// What the lock guards.
+pub(crate) struct State {
+    pub(crate) core: peer::Peer,
+    pub(crate) lines: BTreeMap<ChannelId, Arc<Line>>,
+    pub(crate) stats: Stats,
+    /// The application wants the peer closed.
+    pub(crate) closing: bool,
+    /// The core was called since the driver last looked.
+    stirred: bool,
+    driver: Option<Waker>,
+}
+
+impl Shared {
+    pub(crate) fn new(core: peer::Peer, clock: Clock, limits: Limits) -> Self {
+        Self {
+            clock,
+            limits,
+            pressure: Pressure::default(),
+            connection: watch::Sender::new(core.connection_state()),
+            ice: watch::Sender::new(core.ice_state()),
+            ended: watch::Sender::new(false),
+            state: Mutex::new(State {
+                core,
+                lines: BTreeMap::new(),
+                stats: Stats::default(),
+                closing: false,
+                stirred: false,
+                driver: None,
+            }),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // A core that panicked stays as it is; its driver has ended or will.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Calls the core and lets the driver send what it wants sent. None once the peer is closed.
+    pub(crate) fn call<T>(&self, call: impl FnOnce(&mut State, frazil::Instant) -> T) -> Option<T> {
+        let mut state = self.lock();
+        if state.closing {
+            return None;
+        }
+        // Read under the lock, so that no later call gives the core an earlier time.
+        let result = call(&mut state, self.clock.now());
+        let driver = state.stir();
+        drop(state);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+        Some(result)
+    }
+
+    /// Wakes the driver.
+    pub(crate) fn stir(&self) {
+        let driver = self.lock().stir();
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    /// Asks the driver to close the peer and end.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closing = true;
+        let driver = state.stir();
+        drop(state);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+}
+
+impl State {
+    fn stir(&mut self) -> Option<Waker> {
+        self.stirred = true;
+        self.driver.take()
+    }
+
+    /// Whether the core was called since the last time this was asked. If not, `driver` is woken when it is.
+    pub(crate) fn was_stirred(&mut self, driver: &Waker) -> bool {
+        if std::mem::take(&mut self.stirred) {
+            return true;
+        }
+        self.driver = Some(driver.clone());
+        false
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("limits", &self.limits).field("pressure", &self.pressure).finish_non_exhaustive()
+    }
+}
+
+/// What every handle holds. When the last one goes, the peer is closed.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}

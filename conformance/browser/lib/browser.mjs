@@ -1,0 +1,64 @@
+/** A real browser with pages of the demo. */
+
+import { mkdir } from "node:fs/promises";
+import { chromium } from "playwright-core";
+
+import { ROOT } from "./programs.mjs";
+
+/** @import { Browser, Page } from "playwright-core" */
+
+/** Whether host candidates bear addresses, or names that hide them (mDNS). @typedef {"plain" | "mdns"} Addresses */
+
+export const DESKTOP = { width: 1200, height: 900 };
+export const PHONE = { width: 390, height: 844 };
+
+/**
+ * @param {Addresses} addresses
+ * @returns {Promise<Browser>}
+ */
+export function launch(addresses) {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      ...(addresses === "plain" ? ["--disable-features=WebRtcHideLocalIpsWithMdns"] : []),
+    ],
+  });
+}
+
+/**
+ * Opens a page of its own profile. What it complains of is collected and thrown by `complaints`.
+ * @param {Browser} browser
+ * @param {string} url
+ * @param {{ width: number, height: number }} [viewport]
+ */
+export async function openPage(browser, url, viewport = DESKTOP) {
+  const context = await browser.newContext({ viewport });
+  const page = await context.newPage();
+  /** @type {string[]} */
+  const complaints = [];
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+  });
+  await page.goto(url);
+  return { page, complaints };
+}
+
+/**
+ * Keeps what a person would see.
+ * @param {Page} page
+ * @param {string} name
+ */
+export async function keepScreenshot(page, name) {
+  const folder = process.env.ARTIFACTS ?? `${ROOT}artifacts`;
+  await mkdir(folder, { recursive: true });
+  await page.evaluate(() => frazil.app.refresh());
+  await page.screenshot({ path: `${folder}/${name}.png`, fullPage: true });
+}

@@ -1,0 +1,241 @@
+/** The page in a real browser, connected to the other side in every way in which it can be. */
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, describe, test as unbounded } from "node:test";
+import WebSocket from "ws";
+
+import { DESKTOP, PHONE, keepScreenshot, launch, openPage } from "../lib/browser.mjs";
+import { awaitPeer } from "../lib/peers.mjs";
+import { startDemo } from "../lib/programs.mjs";
+
+/**
+ * @import { Browser, Page } from "playwright-core"
+ * @import { Addresses } from "../lib/browser.mjs"
+ * @import { Peer } from "../lib/peers.mjs"
+ * @import { Program } from "../lib/programs.mjs"
+ */
+
+const MIB = 1024 * 1024;
+/** How soon the end of a connection must be seen by both sides. */
+const SEEN_WITHIN_MS = 1000;
+
+/**
+ * A test that does not wait for ever.
+ * @param {string} name
+ * @param {() => Promise<void>} body
+ */
+function test(name, body) {
+  unbounded(name, { timeout: 60_000 }, body);
+}
+
+/** @type {Program} */
+let demo;
+before(async () => void (demo = await startDemo()));
+after(async () => assert.equal(await demo.stop(), 0));
+
+for (const addresses of /** @type {Addresses[]} */ (["plain", "mdns"])) {
+  for (const offerer of ["page", "peer"]) {
+    describe(`${offerer} offers, ${addresses} addresses`, () => {
+      /** @type {Browser} */
+      let browser;
+      /** @type {Peer} */
+      let peer;
+      /** @type {Page} */
+      let page;
+      /** @type {string[]} */
+      let complaints;
+
+      before(async () => void (browser = await launch(addresses)));
+      after(() => browser?.close());
+      beforeEach(async () => {
+        peer = await awaitPeer(demo, browser);
+        ({ page, complaints } = await openPage(browser, `${demo.url}?room=${peer.room}&offer=${offerer}`));
+        await page.evaluate(() => frazil.connected());
+      });
+      afterEach(async () => {
+        await page?.context().close();
+        await peer?.dismiss();
+        assert.deepEqual(complaints, []);
+      });
+
+      test("a message is echoed, and the page tells what happened", async () => {
+        const echo = await page.evaluate(() => frazil.say("How cold is the water?"));
+        assert.equal(echo.text, "How cold is the water?");
+        const role = await page.evaluate(() => frazil.app.role);
+        assert.equal(role, offerer === "page" ? "offerer" : "answerer");
+
+        const states = await page.evaluate(() => frazil.app.states);
+        const seen = states.map(({ what, value }) => `${what} ${value}`);
+        for (const state of ["server joined", "signalling stable", "connection connected", "chat open"]) {
+          assert.ok(seen.includes(state), `${state} is missing in ${seen}`);
+        }
+        assert.ok(seen.includes("ICE connected") || seen.includes("ICE completed"));
+
+        const candidates = await page.evaluate(() => frazil.app.candidates);
+        const hosts = candidates?.local.filter((line) => line.includes(" typ host")) ?? [];
+        assert.ok(hosts.length > 0, "the page has a host candidate");
+        for (const line of hosts) assert.equal(/ \S+\.local /.test(line), addresses === "mdns", line);
+
+        const paths = await page.evaluate(() => frazil.app.refresh());
+        assert.ok(paths.selected, "one pair is the selected one");
+        assert.equal(paths.selected.state, "succeeded");
+        assert.equal(typeof paths.selected.roundTrip, "number");
+        assert.ok((await page.locator("#pairs .pair").count()) > 0, "pairs are shown");
+        assert.ok((await page.locator("#candidates .candidate").count()) > 1, "candidates are shown");
+      });
+
+      test("a file of 16 MiB goes each way and arrives whole", async () => {
+        const sent = await page.evaluate((size) => frazil.sendFile(size), 16 * MIB);
+        assert.equal(sent.state, "verified", sent.why);
+        assert.deepEqual([sent.done, sent.sha256], [16 * MIB, sent.theirSha256]);
+        const received = await page.evaluate((size) => frazil.askForFile(size), 16 * MIB);
+        assert.equal(received.state, "verified", received.why);
+        assert.deepEqual([received.done, received.sha256], [16 * MIB, received.theirSha256]);
+        assert.notEqual(sent.sha256, received.sha256);
+
+        const name = `${process.env.PEER ?? "native"}-${offerer}-offers-${addresses}`;
+        await page.evaluate(() => frazil.say("Both files arrived."));
+        await keepScreenshot(page, `${name}-desktop`);
+        await page.setViewportSize(PHONE);
+        await keepScreenshot(page, `${name}-phone`);
+        await page.setViewportSize(DESKTOP);
+      });
+
+      test("an empty file and one of a single byte arrive too", async () => {
+        for (const size of [0, 1]) {
+          const sent = await page.evaluate((size) => frazil.sendFile(size), size);
+          assert.equal(sent.state, "verified", sent.why);
+          const received = await page.evaluate((size) => frazil.askForFile(size), size);
+          assert.equal(received.state, "verified", received.why);
+          assert.equal(received.size, size);
+        }
+      });
+
+      test("the page closes, and both sides see it within a second", async () => {
+        const ended = peer.ended();
+        const started = Date.now();
+        await page.locator("#close").click();
+        const end = await page.evaluate(() => frazil.ended());
+        assert.equal(end.by, "us");
+        assert.ok((await ended) - started < SEEN_WITHIN_MS, `${(await ended) - started} ms`);
+        assert.ok(Date.now() - started < SEEN_WITHIN_MS);
+      });
+
+      test("the other side closes, and both sides see it within a second", async () => {
+        const ended = peer.ended();
+        const started = Date.now();
+        await page.evaluate(() => frazil.app.askToClose());
+        const end = await page.evaluate(async () => ({ ...(await frazil.ended()), origin: performance.timeOrigin }));
+        assert.equal(end.by, "them");
+        assert.ok(end.origin + end.at - started < SEEN_WITHIN_MS, `${end.origin + end.at - started} ms`);
+        assert.ok((await ended) - started < SEEN_WITHIN_MS, `${(await ended) - started} ms`);
+      });
+
+      test("the page is reloaded and connects again", async () => {
+        for (let round = 0; round < 3; round++) {
+          await page.reload();
+          await page.evaluate(() => frazil.connected());
+          const echo = await page.evaluate((text) => frazil.say(text), `round ${round}`);
+          assert.equal(echo.text, `round ${round}`);
+        }
+      });
+
+      test("the page connects again at the press of a button, in the other role too", async () => {
+        await page.locator("#again").click();
+        await page.evaluate(() => frazil.connected());
+        await page.evaluate(() => frazil.say("again"));
+        const other = offerer === "page" ? "peer" : "page";
+        await page.locator(`input[name=offer][value=${other}]`).check({ force: true });
+        await page.evaluate(() => frazil.connected());
+        const role = await page.evaluate(() => frazil.app.role);
+        assert.equal(role, other === "page" ? "offerer" : "answerer");
+        await page.evaluate(() => frazil.say("the other way round"));
+      });
+    });
+  }
+}
+
+describe("over the relay", () => {
+  /** @type {Browser} */
+  let browser;
+  /** @type {Peer} */
+  let peer;
+  before(async () => void (browser = await launch("plain")));
+  after(() => browser?.close());
+  beforeEach(async () => void (peer = await awaitPeer(demo, browser)));
+  afterEach(() => peer?.dismiss());
+
+  for (const transport of ["udp", "tcp"]) {
+    test(`a path through the TURN server, which is spoken to over ${transport}`, async () => {
+      const context = await browser.newContext();
+      const page = await context.newPage();
+      // The page gets only the one way to the server.
+      await page.route("**/config.json", async (route) => {
+        const config = await (await route.fetch()).json();
+        const [, turn] = config.iceServers;
+        turn.urls = turn.urls.filter((/** @type {string} */ url) => url.endsWith(transport));
+        await route.fulfill({ json: { ...config, iceServers: [turn] } });
+      });
+      await page.goto(`${demo.url}?room=${peer.room}&relay=1`);
+      await page.evaluate(() => frazil.connected());
+      const sent = await page.evaluate((size) => frazil.sendFile(size), MIB);
+      assert.equal(sent.state, "verified", sent.why);
+      const { selected } = await page.evaluate(() => frazil.app.refresh());
+      assert.equal(selected?.local.type, "relay");
+      assert.equal(selected?.local.server?.protocol, transport.toUpperCase());
+      await context.close();
+    });
+  }
+});
+
+describe("when something is wrong, the page says so", () => {
+  /** @type {Browser} */
+  let browser;
+  before(async () => void (browser = await launch("plain")));
+  after(() => browser?.close());
+
+  test("alone in a room", async () => {
+    const { page } = await openPage(browser, `${demo.url}?room=nobody`);
+    await page.getByText("Waiting for somebody to connect to").waitFor();
+    assert.equal(await page.locator("#text").isDisabled(), true);
+  });
+
+  test("a room with a name that cannot be", async () => {
+    const { page } = await openPage(browser, `${demo.url}?room=${encodeURIComponent("no/room")}`);
+    await page.getByText("The signalling server refused us").waitFor();
+    await page.getByText("a room name is made of letters").waitFor();
+  });
+
+  test("the demo is gone, and comes back", async () => {
+    const short = await startDemo();
+    const { page } = await openPage(browser, `${short.url}?room=nobody`);
+    await page.getByText("Waiting for somebody to connect to").waitFor();
+    assert.equal(await short.stop(), 0);
+    await page.getByText("The signalling server does not answer").waitFor();
+    const again = await startDemo(new URL(short.url).port);
+    await page.getByText("Waiting for somebody to connect to").waitFor();
+    assert.equal(await again.stop(), 0);
+  });
+
+  test("the browser cannot reach the other side at all", async () => {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    // An offer that nobody answers: the member it goes to is a bare WebSocket.
+    await page.route("**/config.json", async (route) => {
+      const config = await (await route.fetch()).json();
+      await route.fulfill({ json: { ...config, room: "mute" } });
+    });
+    await page.clock.install();
+    const mute = new WebSocket(`${demo.url.replace("http", "ws")}ws`);
+    mute.onopen = () => mute.send(JSON.stringify({ type: "join", room: "mute", name: "A mute" }));
+    await new Promise((resolve) => (mute.onmessage = resolve));
+    await page.goto(demo.url);
+    await page.getByText("Connecting to A mute").waitFor();
+    await page.evaluate(() =>
+      frazil.app.until(() => frazil.app.states.some(({ value }) => value === "have-local-offer")),
+    );
+    await page.clock.fastForward(21_000);
+    await page.getByText("The other side has not answered our offer.").waitFor();
+    mute.close();
+  });
+});

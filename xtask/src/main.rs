@@ -1,0 +1,54 @@
+//! `cargo xtask`: the project's own commands.
+
+mod arguments;
+mod cargo_tool;
+mod counts;
+mod demo;
+mod fuzz;
+mod job;
+mod node;
+mod process;
+mod report;
+mod repository;
+mod setup;
+mod step;
+mod suite;
+
+use std::process::ExitCode;
+
+use repository::Repository;
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  demo [ARGUMENTS]               builds and runs the demo; the arguments are the demo's own (try --help)
+  test [STEP…] [--seconds N]     sets up and runs everything, or the steps whose names contain one of the words;
+       [--list]                  N is the time for each fuzz target (60); --list only names the steps
+  setup                          only installs what `test` needs
+  fuzz TARGET [--seconds N]      runs one fuzz target, for ever unless told how long; what follows `--` goes to
+       [--sanitize] [-- …]       libFuzzer; --sanitize builds it with AddressSanitizer
+";
+
+fn main() -> ExitCode {
+    let repository = Repository::here();
+    let mut arguments = std::env::args().skip(1);
+    let result = match arguments.next().as_deref() {
+        Some("demo") => demo::run(&repository, arguments.collect()),
+        Some("test") => suite::run(&repository, arguments.collect()),
+        Some("setup") => suite::set_up(&repository, arguments.collect()),
+        Some("fuzz") => fuzz::run(&repository, arguments.collect()),
+        Some("help" | "--help" | "-h") => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Some(other) => Err(format!("no command `{other}`\n\n{HELP}")),
+        None => Err(format!("a command is missing\n\n{HELP}")),
+    };
+    match result {
+        Ok(code) => code,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::from(2)
+        }
+    }
+}

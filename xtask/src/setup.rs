@@ -1,0 +1,234 @@
+//! What a step needs from the machine, and how it gets there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{self, IsTerminal as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::cargo_tool::CargoTool;
+use crate::job::Job;
+use crate::node;
+use crate::repository::Repository;
+
+/// Something outside the repository that a step cannot run without.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Need {
+    /// One of these programs on the search path, or else this Debian package.
+    Program { any_of: &'static [&'static str], package: &'static str },
+    /// The right to make a network namespace, which no package gives.
+    NetworkNamespace,
+    /// A cargo subcommand of the version that the project pins.
+    Tool(CargoTool),
+    /// Node that is new enough.
+    Node,
+    /// The locked npm packages of this folder.
+    NodeModules { folder: &'static str },
+}
+
+impl Need {
+    /// A program whose Debian package has its name.
+    pub(crate) const fn program(name: &'static [&'static str; 1]) -> Self {
+        Self::Program { any_of: name, package: name[0] }
+    }
+
+    fn is_met(self, repository: &Repository) -> bool {
+        match self {
+            Self::Program { any_of, .. } => any_of.iter().any(|program| find_program(program).is_some()),
+            Self::NetworkNamespace => may_make_network_namespaces(),
+            Self::Tool(tool) => tool.is_installed(repository),
+            Self::Node => node::is_new_enough(repository),
+            Self::NodeModules { folder } => node_modules_are_fresh(&repository.root().join(folder)),
+        }
+    }
+}
+
+/// Why a need is not met.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Unmet {
+    /// This machine does not let us: the steps that need it are skipped.
+    Unavailable(String),
+    /// It ought to have worked: the steps that need it have failed.
+    Broken(String),
+}
+
+/// Sets the machine up, each thing once.
+pub(crate) struct Setup<'a> {
+    repository: &'a Repository,
+    known: BTreeMap<Need, Result<(), Unmet>>,
+    installer: Installer,
+    package_lists_are_fresh: bool,
+}
+
+impl<'a> Setup<'a> {
+    pub(crate) fn new(repository: &'a Repository) -> Self {
+        Self { repository, known: BTreeMap::new(), installer: Installer::find(), package_lists_are_fresh: false }
+    }
+
+    /// Meets all of `needs`, or says which one it cannot.
+    ///
+    /// Debian packages that are missing are installed together.
+    pub(crate) fn meet(&mut self, needs: &[Need]) -> Result<(), Unmet> {
+        let open: BTreeSet<Need> = needs.iter().copied().filter(|need| !self.known.contains_key(need)).collect();
+        let (met, missing): (Vec<Need>, Vec<Need>) = open.into_iter().partition(|need| need.is_met(self.repository));
+        self.known.extend(met.into_iter().map(|need| (need, Ok(()))));
+
+        let packages: Vec<(Need, &str)> = missing
+            .iter()
+            .filter_map(|&need| match need {
+                Need::Program { package, .. } => Some((need, package)),
+                _ => None,
+            })
+            .collect();
+        if !packages.is_empty() {
+            let names: Vec<&str> = packages.iter().map(|&(_, package)| package).collect();
+            let outcome = self.install_packages(&names);
+            for (need, package) in packages {
+                let outcome = match &outcome {
+                    Ok(()) if need.is_met(self.repository) => Ok(()),
+                    Ok(()) => {
+                        Err(Unmet::Broken(format!("package {package} is installed and its program still missing")))
+                    }
+                    Err(unmet) => Err(unmet.clone()),
+                };
+                self.known.insert(need, outcome);
+            }
+        }
+
+        // What is built or fetched with a package may follow now that the packages are there.
+        for need in missing {
+            let outcome = match need {
+                Need::Program { .. } => continue,
+                _ if need.is_met(self.repository) => Ok(()),
+                Need::NetworkNamespace => {
+                    Err(Unmet::Unavailable("this machine does not let us make a network namespace".to_owned()))
+                }
+                Need::Tool(tool) => tool.install("setup", self.repository).map_err(Unmet::Broken),
+                Need::Node => node::install("setup", self.repository).map_err(Unmet::Broken),
+                Need::NodeModules { folder } => install_node_modules(self.repository, folder),
+            };
+            self.known.insert(need, outcome);
+        }
+        needs.iter().try_for_each(|need| self.known[need].clone())
+    }
+
+    fn install_packages(&mut self, packages: &[&str]) -> Result<(), Unmet> {
+        let listed = packages.join(", ");
+        let prefix = match &self.installer {
+            Installer::Prefix(prefix) => prefix.clone(),
+            Installer::None(why) => return Err(Unmet::Unavailable(format!("missing: {listed}; {why}"))),
+        };
+        println!("setup | installing {listed}");
+        let apt_get = |arguments: &[&str]| {
+            let words: Vec<&str> =
+                prefix.iter().copied().chain(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]).collect();
+            Job::new("setup", words[0], self.repository.root())
+                .args(&words[1..])
+                .args(["--quiet", "--yes"])
+                .args(arguments)
+                .show(|line| line.starts_with("E:") || line.starts_with("W:") || line.starts_with("Setting up"))
+                .run()
+                .success
+        };
+        if !self.package_lists_are_fresh {
+            self.package_lists_are_fresh = apt_get(&["update"]);
+        }
+        let mut install = vec!["install", "--no-install-recommends"];
+        install.extend(packages);
+        if apt_get(&install) { Ok(()) } else { Err(Unmet::Broken(format!("apt-get could not install {listed}"))) }
+    }
+}
+
+/// How Debian packages may be installed here.
+enum Installer {
+    /// Words in front of the command.
+    Prefix(Vec<&'static str>),
+    /// Not at all, and why.
+    None(&'static str),
+}
+
+impl Installer {
+    fn find() -> Self {
+        if find_program("apt-get").is_none() {
+            return Self::None("there is no apt-get here to install it with");
+        }
+        let user = Command::new("id").arg("-u").output();
+        if user.is_ok_and(|output| output.stdout.trim_ascii() == b"0") {
+            return Self::Prefix(Vec::new());
+        }
+        if find_program("sudo").is_none() {
+            return Self::None("to install it one must be root, or have sudo");
+        }
+        // Where a person sits, sudo may ask for the password; it does so at the terminal itself.
+        if succeeds("sudo", &["-n", "true"]) || io::stdin().is_terminal() {
+            return Self::Prefix(vec!["sudo"]);
+        }
+        Self::None("to install it one must be root, and sudo wants a password")
+    }
+}
+
+/// Where `program` lies, on the search path or where Debian keeps what a plain user's search path leaves out.
+pub(crate) fn find_program(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    folders.map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    let status = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// As root, or where the system lets anyone be root in a namespace.
+fn may_make_network_namespaces() -> bool {
+    succeeds("unshare", &["--net", "true"]) || succeeds("unshare", &["--user", "--map-root-user", "--net", "true"])
+}
+
+/// The copy of the lock file that the installed modules were made from.
+const INSTALLED_LOCK: &str = "node_modules/.installed-package-lock.json";
+
+fn node_modules_are_fresh(folder: &Path) -> bool {
+    let read = |name: &str| fs::read(folder.join(name)).ok();
+    let wanted = read("package-lock.json");
+    wanted.is_some() && wanted == read(INSTALLED_LOCK)
+}
+
+fn install_node_modules(repository: &Repository, folder: &str) -> Result<(), Unmet> {
+    let broken = |what: String| Unmet::Broken(format!("npm packages of {folder}: {what}"));
+    let folder = repository.root().join(folder);
+    let npm = Job::new("setup", "npm", &folder).env("PATH", node::search_path(repository));
+    if !npm.args(["ci", "--no-audit", "--no-fund"]).run().success {
+        return Err(broken("npm ci failed".to_owned()));
+    }
+    let copied = fs::copy(folder.join("package-lock.json"), folder.join(INSTALLED_LOCK));
+    copied.map(drop).map_err(|error| broken(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHELL: Need = Need::program(&["sh"]);
+    const NONSENSE: Need = Need::program(&["no-such-program-anywhere"]);
+
+    fn setup(repository: &Repository) -> Setup<'_> {
+        Setup { installer: Installer::None("nobody may"), ..Setup::new(repository) }
+    }
+
+    #[test]
+    fn what_is_there_is_met_and_what_may_not_be_installed_is_unavailable() {
+        let repository = Repository::here();
+        let mut setup = setup(&repository);
+        assert_eq!(setup.meet(&[SHELL]), Ok(()));
+        let Err(Unmet::Unavailable(why)) = setup.meet(&[SHELL, NONSENSE]) else { panic!("met") };
+        assert!(why.contains("no-such-program-anywhere") && why.contains("nobody may"), "{why}");
+        assert_eq!(setup.known.len(), 2);
+    }
+
+    #[test]
+    fn any_one_of_several_programs_will_do() {
+        let repository = Repository::here();
+        let either = Need::Program { any_of: &["no-such-program-anywhere", "sh"], package: "dash" };
+        assert_eq!(setup(&repository).meet(&[either]), Ok(()));
+    }
+}

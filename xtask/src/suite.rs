@@ -1,0 +1,238 @@
+//! `cargo xtask test`: the table of steps.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::arguments::{no_more_options, take_flag, take_number};
+use crate::cargo_tool::CargoTool;
+use crate::counts::Counts;
+use crate::fuzz;
+use crate::job::Job;
+use crate::node;
+use crate::report::Report;
+use crate::repository::Repository;
+use crate::setup::{Need, Setup, Unmet, find_program};
+use crate::step::{Context, Step};
+
+/// Everything that is tested. What fails soonest comes first.
+const STEPS: &[Step] = &[
+    Step { name: "format", needs: &[], run: format },
+    Step { name: "lint", needs: &[], run: lint },
+    Step { name: "core alone", needs: &[], run: core_alone },
+    Step { name: "tests", needs: &[], run: tests },
+    Step { name: "documentation", needs: &[], run: documentation },
+    Step { name: "fuzz corpus", needs: &[], run: fuzz_corpus },
+    Step { name: "licences", needs: &[Need::Tool(CargoTool::Deny)], run: licences },
+    Step { name: "advisories", needs: &[Need::Tool(CargoTool::Deny)], run: advisories },
+    Step { name: "instructions", needs: &[Need::program(&["valgrind"])], run: instructions },
+    Step { name: "browser", needs: BROWSER_NEEDS, run: browser },
+    Step { name: "fuzz", needs: fuzz::NEEDS, run: fuzz::all },
+];
+
+const BROWSER_SUITE: &str = "conformance/browser";
+
+const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
+
+/// The suite runs in a network namespace of its own, which `unshare` makes and `ip` furnishes.
+const BROWSER_NEEDS: &[Need] = &[
+    Need::NetworkNamespace,
+    Need::Program { any_of: CHROMIUM, package: "chromium" },
+    Need::Program { any_of: &["ip"], package: "iproute2" },
+    Need::program(&["npm"]),
+    Need::Node,
+    Need::NodeModules { folder: BROWSER_SUITE },
+];
+
+const FUZZ_MANIFEST: &str = "fuzz/Cargo.toml";
+const DENY_WARNINGS: &[&str] = &["--", "-D", "warnings"];
+
+/// The workspaces beside the main one.
+const OTHER_MANIFESTS: &[&str] = &[FUZZ_MANIFEST, "conformance/compare/Cargo.toml"];
+
+fn format(context: &Context<'_>) -> Counts {
+    let mut counts = cargo(context, &["fmt", "--all", "--check"]);
+    for manifest in OTHER_MANIFESTS {
+        counts.add(cargo(context, &["fmt", "--manifest-path", manifest, "--check"]));
+    }
+    counts
+}
+
+fn lint(context: &Context<'_>) -> Counts {
+    let clippy =
+        |selection: &[&str]| cargo(context, &[&["clippy", "--all-targets"], selection, DENY_WARNINGS].concat());
+    let mut counts = clippy(&["--workspace"]);
+    counts.add(clippy(&["--package", "frazil", "--no-default-features"]));
+    counts.add(Counts::of_command(&in_fuzz(context, "clippy").arg("--all-targets").args(DENY_WARNINGS).run()));
+    counts
+}
+
+/// What a game or a VPN takes: STUN, ICE and SDP without the secured session.
+fn core_alone(context: &Context<'_>) -> Counts {
+    cargo_test(cargo_job(context).args(["test", "--package", "frazil", "--no-default-features"]))
+}
+
+fn tests(context: &Context<'_>) -> Counts {
+    cargo_test(cargo_job(context).args(["test", "--workspace"]))
+}
+
+fn documentation(context: &Context<'_>) -> Counts {
+    let job = cargo_job(context).args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
+    Counts::of_command(&job.run())
+}
+
+/// Every input of the corpus once, without libFuzzer.
+fn fuzz_corpus(context: &Context<'_>) -> Counts {
+    cargo_test(in_fuzz(context, "test").arg("--lib"))
+}
+
+fn licences(context: &Context<'_>) -> Counts {
+    let check = |arguments: &[&str]| {
+        let job = CargoTool::Deny.job(context.label, context.repository).args(arguments);
+        Counts::of_command(&job.args(["check", "--hide-inclusion-graph", "licenses", "bans", "sources"]).run())
+    };
+    let mut counts = check(&["--workspace"]);
+    counts.add(check(&["--manifest-path", FUZZ_MANIFEST, "--config", "deny.toml"]));
+    counts
+}
+
+/// Known holes in dependencies. The list of them comes from the network, and not every machine may fetch it.
+fn advisories(context: &Context<'_>) -> Counts {
+    let deny = || CargoTool::Deny.job(context.label, context.repository);
+    if !deny().args(["fetch", "db"]).limit(Duration::from_secs(60)).run().success {
+        return Counts::skip(context.label, "the advisory database could not be fetched");
+    }
+    Counts::of_command(&deny().args(["check", "advisories"]).run())
+}
+
+/// The budget of instructions for one ICE connection, counted by callgrind. The session has no part in it, and would
+/// have to be built anew for the release profile.
+fn instructions(context: &Context<'_>) -> Counts {
+    let program = ["--package", "frazil-conformance", "--no-default-features", "--bin", "ice-cost"];
+    cargo(context, &[&["run", "--release"], &program[..], &["--", "--check"]].concat())
+}
+
+/// The demo's page in a real browser against the native peer.
+fn browser(context: &Context<'_>) -> Counts {
+    let repository = context.repository;
+    let built = cargo_job(context).args(["build", "--package", "frazil-demo", "--package", "frazil-signaling"]).run();
+    if !built.success {
+        return Counts::of_command(&built);
+    }
+    let program = |name: &str| repository.target().join("debug").join(name);
+    let chromium = CHROMIUM.iter().find_map(|name| find_program(name)).unwrap_or_default();
+    let npm = |arguments: &[&str]| {
+        Job::new(context.label, "npm", &repository.root().join(BROWSER_SUITE))
+            .args(arguments)
+            .env("PATH", node::search_path(repository))
+            .env("DEMO", program("frazil-demo"))
+            .env("SIGNALING", program("frazil-signaling"))
+            .env("CHROMIUM", &chromium)
+            .run()
+    };
+    let mut counts = Counts::of_command(&npm(&["run", "check"]));
+    counts.add(Counts::of_tests(Counts::of_node_test, &npm(&["test"])));
+    counts
+}
+
+fn cargo_job(context: &Context<'_>) -> Job {
+    Job::new(context.label, "cargo", context.repository.root())
+}
+
+/// A cargo command that is one test by itself.
+fn cargo(context: &Context<'_>, arguments: &[&str]) -> Counts {
+    Counts::of_command(&cargo_job(context).args(arguments).run())
+}
+
+/// A cargo command on the fuzz crate without libFuzzer. It is a workspace of its own but need not build everything anew.
+fn in_fuzz(context: &Context<'_>, subcommand: &str) -> Job {
+    let job = cargo_job(context).args([subcommand, "--manifest-path", FUZZ_MANIFEST, "--no-default-features"]);
+    job.arg("--target-dir").arg(context.repository.target())
+}
+
+fn cargo_test(job: Job) -> Counts {
+    Counts::of_tests(Counts::of_cargo_test, &job.arg("--no-fail-fast").run())
+}
+
+/// `cargo xtask test [STEP…] [--seconds N] [--list]`.
+pub(crate) fn run(repository: &Repository, mut arguments: Vec<String>) -> Result<ExitCode, String> {
+    let seconds = take_number(&mut arguments, "--seconds")?.unwrap_or(60);
+    let list = take_flag(&mut arguments, "--list");
+    no_more_options(&arguments)?;
+    let chosen = chosen(&arguments)?;
+    if list {
+        chosen.iter().for_each(|step| println!("{}", step.name));
+        return Ok(ExitCode::SUCCESS);
+    }
+
+    let mut setup = Setup::new(repository);
+    let mut outcomes = Vec::new();
+    for step in chosen {
+        println!("== {}", step.name);
+        let context = Context { label: step.name, repository, fuzz_time: Duration::from_secs(seconds) };
+        let outcome = step.execute(&mut setup, &context);
+        println!("== {}: {}", step.name, outcome.counts);
+        outcomes.push(outcome);
+    }
+    let report = Report(outcomes);
+    println!("\n{report}");
+    Ok(if report.total().failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The steps that the words name: by its whole name one step, by a part of it several, by no word all.
+fn chosen(words: &[String]) -> Result<Vec<&'static Step>, String> {
+    if words.is_empty() {
+        return Ok(STEPS.iter().collect());
+    }
+    let means = |word: &String, step: &Step| match STEPS.iter().any(|step| step.name == word) {
+        true => step.name == word,
+        false => step.name.contains(word.as_str()),
+    };
+    if let Some(word) = words.iter().find(|word| !STEPS.iter().any(|step| means(word, step))) {
+        return Err(format!("no step has `{word}` in its name; `--list` names them"));
+    }
+    Ok(STEPS.iter().filter(|step| words.iter().any(|word| means(word, step))).collect())
+}
+
+/// `cargo xtask setup`: meets the needs of every step.
+pub(crate) fn set_up(repository: &Repository, arguments: Vec<String>) -> Result<ExitCode, String> {
+    if let Some(argument) = arguments.first() {
+        return Err(format!("`setup` takes no arguments, not `{argument}`"));
+    }
+    let mut setup = Setup::new(repository);
+    // First together, so that packages are fetched in one go; then one by one, to say what each step lacks.
+    let _ = setup.meet(&STEPS.iter().flat_map(|step| step.needs).copied().collect::<Vec<Need>>());
+    let mut complete = true;
+    for step in STEPS {
+        match setup.meet(step.needs) {
+            Ok(()) => println!("{}: ready", step.name),
+            Err(Unmet::Unavailable(why) | Unmet::Broken(why)) => {
+                complete = false;
+                println!("{}: cannot run: {why}", step.name);
+            }
+        }
+    }
+    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_chosen_by_whole_name_or_part() {
+        let names = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+            chosen(&words).map(|steps| steps.iter().map(|step| step.name).collect::<Vec<_>>())
+        };
+        assert_eq!(names(&[]).unwrap().len(), STEPS.len());
+        assert_eq!(names(&["fuzz"]).unwrap(), ["fuzz"]);
+        assert_eq!(names(&["corpus", "form"]).unwrap(), ["format", "fuzz corpus"]);
+        assert!(names(&["format", "nonsense"]).unwrap_err().contains("nonsense"));
+    }
+
+    #[test]
+    fn every_step_has_a_name_of_its_own() {
+        let names: std::collections::BTreeSet<_> = STEPS.iter().map(|step| step.name).collect();
+        assert_eq!(names.len(), STEPS.len());
+    }
+}
