@@ -14,6 +14,10 @@ use super::sctp::{Chunk, chunk_kinds};
 /// When a packet is repeated for the first time; each time after twice as long.
 const FIRST_REPETITION: Duration = Duration::from_millis(300);
 
+/// The same for INIT. An INIT that arrives when the association is there already has `sctp-proto` close it, so
+/// it is repeated only where the answer is all but certainly lost.
+const FIRST_REPETITION_OF_INIT: Duration = Duration::from_millis(700);
+
 /// How often. Later SCTP's own timers do as well.
 const REPETITIONS: u32 = 4;
 
@@ -30,6 +34,8 @@ pub(super) struct Hurry {
 #[derive(Debug)]
 struct Waiting {
     packet: Vec<u8>,
+    /// From the sending to the first repetition.
+    first: Duration,
     repeated: u32,
     /// When to repeat it; `None` until the time is known.
     next: Option<StdInstant>,
@@ -41,18 +47,19 @@ impl Hurry {
         if self.settled {
             return;
         }
-        let waiting = || Some(Waiting { packet: packet.to_vec(), repeated: 0, next: None });
+        let waiting = |first| Some(Waiting { packet: packet.to_vec(), first, repeated: 0, next: None });
         for kind in chunk_kinds(packet) {
             match kind {
                 Chunk::Init | Chunk::CookieEcho => {
                     // SCTP repeats it, too; that is no new step.
                     if self.setup.as_ref().is_none_or(|setup| setup.packet != packet) {
-                        self.setup = waiting();
+                        let is_init = matches!(kind, Chunk::Init);
+                        self.setup = waiting(if is_init { FIRST_REPETITION_OF_INIT } else { FIRST_REPETITION });
                     }
                     return;
                 }
                 Chunk::Data if self.data.is_none() => {
-                    self.data = waiting();
+                    self.data = waiting(FIRST_REPETITION);
                     return;
                 }
                 _ => {}
@@ -92,7 +99,7 @@ impl Hurry {
                 }
                 None => {}
             }
-            waiting.next = Some(now + FIRST_REPETITION * (1 << waiting.repeated));
+            waiting.next = Some(now + waiting.first * (1 << waiting.repeated));
         }
         due
     }

@@ -83,7 +83,7 @@ fn any_lost_flight_is_repeated() {
                 let (mut world, channel) = with_channel(5, Link::GOOD);
                 world.lose = Some(Box::new(move |from, nth| from == side && (lost..lost + times).contains(&nth)));
                 world.connect_paths();
-                opens_and_works(&mut world, channel, times as u32 * SECOND);
+                opens_and_works(&mut world, channel, (times as u32 + 1) * SECOND);
             }
         }
     }
