@@ -19,6 +19,8 @@ use crate::step::Context;
 pub(crate) const NEEDS: &[Need] =
     &[Need::Program { any_of: &["c++", "g++", "clang++"], package: "g++" }, Need::Tool(CargoTool::Fuzz)];
 
+/// The crate that ties the targets to libFuzzer.
+const FUZZ_FOLDER: &str = "fuzz/libfuzzer";
 /// One input may take this many seconds; more counts as a hang.
 const HANG_SECONDS: u64 = 10;
 /// More than this is memory that grows with what a stranger sends.
@@ -103,7 +105,7 @@ fn one(context: &Context<'_>, build: &Build, target: &str) -> bool {
 
 /// The names of the targets, in order.
 fn targets(repository: &Repository) -> Vec<String> {
-    let folder = repository.root().join("fuzz/fuzz_targets");
+    let folder = repository.root().join(FUZZ_FOLDER).join("fuzz_targets");
     let files = fs::read_dir(folder).into_iter().flatten().flatten();
     let names = files.filter_map(|file| file.file_name().to_str()?.strip_suffix(".rs").map(str::to_owned));
     let mut names: Vec<String> = names.collect();
@@ -156,7 +158,8 @@ impl Build {
     fn arguments(&self, subcommand: &str) -> Vec<String> {
         let sanitizer = if self.sanitize { "address" } else { "none" };
         let folder = self.folder.display().to_string();
-        [subcommand, "--sanitizer", sanitizer, "--target-dir", &folder].map(str::to_owned).to_vec()
+        let arguments = [subcommand, "--fuzz-dir", FUZZ_FOLDER, "--sanitizer", sanitizer, "--target-dir", &folder];
+        arguments.map(str::to_owned).to_vec()
     }
 
     fn environment(&self) -> impl IntoIterator<Item = (&'static str, &'static str)> {

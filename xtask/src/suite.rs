@@ -21,7 +21,6 @@ const STEPS: &[Step] = &[
     Step { name: "core alone", needs: &[], run: core_alone },
     Step { name: "tests", needs: &[], run: tests },
     Step { name: "documentation", needs: &[], run: documentation },
-    Step { name: "fuzz corpus", needs: &[], run: fuzz_corpus },
     Step { name: "licences", needs: &[Need::Tool(CargoTool::Deny)], run: licences },
     Step { name: "advisories", needs: &[Need::Tool(CargoTool::Deny)], run: advisories },
     Step { name: "instructions", needs: &[Need::program(&["valgrind"])], run: instructions },
@@ -43,7 +42,7 @@ const BROWSER_NEEDS: &[Need] = &[
     Need::NodeModules { folder: BROWSER_SUITE },
 ];
 
-const FUZZ_MANIFEST: &str = "fuzz/Cargo.toml";
+const FUZZ_MANIFEST: &str = "fuzz/libfuzzer/Cargo.toml";
 const DENY_WARNINGS: &[&str] = &["--", "-D", "warnings"];
 
 /// The workspaces beside the main one.
@@ -62,7 +61,6 @@ fn lint(context: &Context<'_>) -> Counts {
         |selection: &[&str]| cargo(context, &[&["clippy", "--all-targets"], selection, DENY_WARNINGS].concat());
     let mut counts = clippy(&["--workspace"]);
     counts.add(clippy(&["--package", "frazil", "--no-default-features"]));
-    counts.add(Counts::of_command(&in_fuzz(context, "clippy").arg("--all-targets").args(DENY_WARNINGS).run()));
     counts
 }
 
@@ -78,11 +76,6 @@ fn tests(context: &Context<'_>) -> Counts {
 fn documentation(context: &Context<'_>) -> Counts {
     let job = cargo_job(context).args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
     Counts::of_command(&job.run())
-}
-
-/// Every input of the corpus once, without libFuzzer.
-fn fuzz_corpus(context: &Context<'_>) -> Counts {
-    cargo_test(in_fuzz(context, "test").arg("--lib"))
 }
 
 fn licences(context: &Context<'_>) -> Counts {
@@ -141,12 +134,6 @@ fn cargo_job(context: &Context<'_>) -> Job {
 /// A cargo command that is one test by itself.
 fn cargo(context: &Context<'_>, arguments: &[&str]) -> Counts {
     Counts::of_command(&cargo_job(context).args(arguments).run())
-}
-
-/// A cargo command on the fuzz crate without libFuzzer. It is a workspace of its own but need not build everything anew.
-fn in_fuzz(context: &Context<'_>, subcommand: &str) -> Job {
-    let job = cargo_job(context).args([subcommand, "--manifest-path", FUZZ_MANIFEST, "--no-default-features"]);
-    job.arg("--target-dir").arg(context.repository.target())
 }
 
 fn cargo_test(job: Job) -> Counts {
@@ -226,7 +213,7 @@ mod tests {
         };
         assert_eq!(names(&[]).unwrap().len(), STEPS.len());
         assert_eq!(names(&["fuzz"]).unwrap(), ["fuzz"]);
-        assert_eq!(names(&["corpus", "form"]).unwrap(), ["format", "fuzz corpus"]);
+        assert_eq!(names(&["core", "form"]).unwrap(), ["format", "core alone"]);
         assert!(names(&["format", "nonsense"]).unwrap_err().contains("nonsense"));
     }
 
