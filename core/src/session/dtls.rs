@@ -10,6 +10,7 @@
 //! - Some errors of a received record are no more than a lost record.
 //! - Its handshake waits for a second before it repeats a flight, and gives up after four times.
 //! - Its SCTP waits for three seconds; see [`super::hurry`].
+//! - Its SCTP takes an INIT that comes late, as a repeated one may, for the end of the association.
 
 use core::fmt;
 use core::time::Duration;
@@ -22,7 +23,7 @@ use str0m::crypto::dtls::{
 use str0m::crypto::{CryptoError, CryptoProvider};
 
 use super::hurry::Hurry;
-use super::sctp::{self, EmptyMark};
+use super::sctp::{self, Chunk, EmptyMark};
 
 /// A first byte that demultiplexing takes for DTLS (RFC 7983) but that begins no record: DTLS 1.2 has no such
 /// content type, and in DTLS 1.3 it says that a connection id follows, which is never agreed on here.
@@ -94,7 +95,15 @@ impl DtlsProvider for Provider {
             version => return Err(CryptoError::Other(format!("{version} was not asked for"))),
         };
         let mark = empty_mark(&certificate.private_key);
-        Ok(Box::new(Instance { inner, now, mark, association: None, connected: false, hurry: Hurry::default() }))
+        Ok(Box::new(Instance {
+            inner,
+            now,
+            mark,
+            association: None,
+            connected: false,
+            established: false,
+            hurry: Hurry::default(),
+        }))
     }
 }
 
@@ -106,6 +115,8 @@ struct Instance {
     /// Ports and tag of the association, once known.
     association: Option<[u8; sctp::ADDRESS_LEN]>,
     connected: bool,
+    /// The association's own handshake is over.
+    established: bool,
     hurry: Hurry,
 }
 
@@ -131,6 +142,7 @@ impl DtlsInstance for Instance {
         self.association = sctp::address(data).or(self.association);
         let spelt = sctp::spell_empty_messages(data, &self.mark);
         let packet = spelt.as_deref().unwrap_or(data);
+        self.established = self.established || sctp::chunk_kinds(packet).any(|kind| kind == Chunk::CookieAck);
         self.hurry.sent(packet);
         let accepted = self.inner.send_application_data(packet)?;
         // All or nothing is what the trait promises and what `str0m` compares with.
@@ -156,6 +168,11 @@ impl DtlsInstance for Instance {
                 DtlsOutput::Connected
             }
             DtlsOutput::ApplicationData(data) => {
+                self.established = self.established || sctp::chunk_kinds(data).any(|kind| kind == Chunk::CookieAck);
+                if self.established && sctp::chunk_kinds(data).next() == Some(Chunk::Init) {
+                    // RFC 9260 section 5.2.2: it changes nothing. Nothing at all is no packet, and is ignored.
+                    return DtlsOutput::ApplicationData(&[]);
+                }
                 self.hurry.received(data);
                 DtlsOutput::ApplicationData(data)
             }

@@ -14,8 +14,8 @@ use super::sctp::{Chunk, chunk_kinds};
 /// When a packet is repeated for the first time; each time after twice as long.
 const FIRST_REPETITION: Duration = Duration::from_millis(300);
 
-/// The same for INIT. An INIT that arrives when the association is there already has `sctp-proto` close it, so
-/// it is repeated only where the answer is all but certainly lost.
+/// The same for INIT. One that arrives when the association is there already has `sctp-proto` close it, and only
+/// our own end of it knows better, so it is repeated only where the answer is all but certainly lost.
 const FIRST_REPETITION_OF_INIT: Duration = Duration::from_millis(700);
 
 /// How often. Later SCTP's own timers do as well.
