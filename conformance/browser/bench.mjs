@@ -2,7 +2,7 @@
 
 import { launch, openPage } from "./lib/browser.mjs";
 import { awaitPeer } from "./lib/peers.mjs";
-import { startDemo } from "./lib/programs.mjs";
+import { after, startDemo } from "./lib/programs.mjs";
 
 /** @import { Addresses } from "./lib/browser.mjs" */
 
@@ -18,7 +18,8 @@ try {
       for (let run = 0; run <= RUNS; run++) {
         const peer = await awaitPeer(demo, browser);
         const { page } = await openPage(browser, `${demo.url}?room=${peer.room}&offer=${offerer}`);
-        const time = await page.evaluate(() => frazil.timeToFirstEcho());
+        const echo = page.evaluate(() => frazil.timeToFirstEcho());
+        const time = await Promise.race([echo, after(30_000, "no echo came")]);
         if (run > 0) times.push(time);
         await page.context().close();
         await peer.dismiss();

@@ -7,7 +7,7 @@ import { openPage } from "./browser.mjs";
 
 /**
  * @import { Browser } from "playwright-core"
- * @import { Program } from "./programs.mjs"
+ * @import { Server } from "./programs.mjs"
  *
  * @typedef {object} Peer
  * @property {string} room in which it waits
@@ -18,17 +18,22 @@ import { openPage } from "./browser.mjs";
 
 let rooms = 0;
 
+/** @typedef {"native" | "page"} Kind */
+
+/** @type {Kind} */
+export const KIND = process.env.PEER === "page" ? "page" : "native";
+
 /**
- * @param {Program} demo
+ * @param {Server} demo
  * @param {Browser} browser
  * @returns {Promise<Peer>}
  */
 export function awaitPeer(demo, browser) {
-  return process.env.PEER === "page" ? secondPage(demo, browser) : nativePeer(demo);
+  return KIND === "page" ? secondPage(demo, browser) : nativePeer(demo);
 }
 
 /**
- * @param {Program} demo
+ * @param {Server} demo
  * @returns {Promise<Peer>}
  */
 async function nativePeer(demo) {
@@ -41,11 +46,11 @@ async function nativePeer(demo) {
 }
 
 /**
- * @param {Program} demo
+ * @param {Server} demo
  * @param {Browser} browser
  * @returns {Promise<Peer>}
  */
-async function secondPage(demo, browser) {
+export async function secondPage(demo, browser) {
   const room = `pages-${++rooms}`;
   const { page } = await openPage(browser, `${demo.url}?room=${room}&echo=1`);
   await page.evaluate(() => frazil.app.until(() => frazil.app.states.some(({ value }) => value === "joined")));

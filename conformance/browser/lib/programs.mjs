@@ -8,30 +8,126 @@ import { fileURLToPath } from "node:url";
 
 /** The folder of the whole project. */
 export const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
-const STARTUP_MS = 20_000;
-const SHUTDOWN_MS = 10_000;
+/** Longer than anything here takes, on the slowest machine. */
+const PATIENCE_MS = 30_000;
 
 /** Where the programs are, unless the environment says otherwise. */
-const DEMO = process.env.DEMO ?? `${ROOT}target/debug/frazil-demo`;
-const SIGNALING = process.env.SIGNALING ?? `${ROOT}target/debug/frazil-signaling`;
+const BUILT = `${process.env.CARGO_TARGET_DIR ?? `${ROOT}target`}/debug`;
+const DEMO = process.env.DEMO ?? `${BUILT}/frazil-demo`;
+const SIGNALING = process.env.SIGNALING ?? `${BUILT}/frazil-signaling`;
 
-/**
- * A running program.
- * @typedef {object} Program
- * @property {string} url which it printed first
- * @property {(pattern: RegExp) => Promise<{ at: number, match: RegExpMatchArray }>} said
- *   resolves when it has written a line like that to its standard error, with the time in milliseconds since 1970;
- *   lines written before are found too
- * @property {() => number} mark the number of lines so far; `said` looks only at later ones after it
- * @property {() => Promise<number | null>} stop as Ctrl-C does; resolves with the exit code
- */
+/** A running program, and what it has written. */
+class Program {
+  #child;
+  /** @type {Promise<any[]>} */
+  #exited;
+  /** @type {{ at: number, line: string }[]} */
+  #lines = [];
+  /** How many of them were there when `mark` was called. */
+  #marked = 0;
+  /** @type {Set<() => void>} */
+  #waiting = new Set();
+  /** What it printed, as opposed to what it logged. @type {string[]} */
+  printed = [];
+
+  /**
+   * @param {string} path
+   * @param {string[]} arguments_
+   * @param {Record<string, string>} environment
+   */
+  constructor(path, arguments_, environment) {
+    this.path = path;
+    this.#child = spawn(path, arguments_, { env: { ...process.env, ...environment } });
+    this.#exited = once(this.#child, "exit");
+    createInterface(this.#child.stdout).on("line", (line) => {
+      this.printed.push(line);
+      this.#wrote(line);
+    });
+    createInterface(this.#child.stderr).on("line", (line) => this.#wrote(line));
+  }
+
+  /** @param {string} line */
+  #wrote(line) {
+    if (process.env.VERBOSE) console.error(line);
+    this.#lines.push({ at: Date.now(), line });
+    for (const look of [...this.#waiting]) look();
+  }
+
+  /** From here on, `said` looks only at what comes later. */
+  mark() {
+    this.#marked = this.#lines.length;
+  }
+
+  /**
+   * Resolves when it has written a line like that, with the time in milliseconds since 1970.
+   * @param {RegExp} pattern
+   * @returns {Promise<{ at: number, match: RegExpMatchArray }>}
+   */
+  async said(pattern) {
+    /** @type {Promise<{ at: number, match: RegExpMatchArray }>} */
+    const found = new Promise((resolve) => {
+      const look = () => {
+        for (const { at, line } of this.#lines.slice(this.#marked)) {
+          const match = line.match(pattern);
+          if (!match) continue;
+          this.#waiting.delete(look);
+          resolve({ at, match });
+          return;
+        }
+      };
+      this.#waiting.add(look);
+      look();
+    });
+    const ended = this.#exited.then(([code]) => {
+      const all = this.#lines.map(({ line }) => line).join("\n");
+      throw new Error(`${this.path} ended with ${code} and did not say ${pattern}: ${all}`);
+    });
+    return await Promise.race([found, ended, after(PATIENCE_MS, `${this.path} did not say ${pattern}`)]);
+  }
+
+  /**
+   * Types a line.
+   * @param {string} line
+   */
+  type(line) {
+    this.#child.stdin.write(`${line}\n`);
+  }
+
+  /**
+   * Stops it as Ctrl-C does.
+   * @returns {Promise<number | null>} the exit code
+   */
+  async stop() {
+    this.#child.kill("SIGINT");
+    try {
+      const [code] = await Promise.race([this.#exited, after(PATIENCE_MS, `${this.path} does not stop`)]);
+      return code;
+    } catch (error) {
+      this.#child.kill("SIGKILL");
+      throw error;
+    }
+  }
+}
+
+/** @typedef {Program & { url: string }} Server which has printed its URL */
 
 /**
  * Starts the demo.
  * @param {string} [port] 0, if not given, is one of its own
  */
 export function startDemo(port = "0") {
-  return start(DEMO, ["--no-browser", "--port", port], { RUST_LOG: "frazil_demo=info,error,stun_proto=off" });
+  const log = { RUST_LOG: "frazil_demo=info,error,stun_proto=off" };
+  return startServer(DEMO, ["--no-browser", "--port", port], log);
+}
+
+/**
+ * Starts a second native peer, which joins a room of a demo.
+ * @param {Server} demo
+ * @param {string} room
+ * @param {string[]} [more] arguments
+ */
+export function joinDemo(demo, room, more = []) {
+  return new Program(DEMO, ["--join", demo.url, room, ...more], {});
 }
 
 /**
@@ -39,65 +135,22 @@ export function startDemo(port = "0") {
  * @param {string[]} [more] arguments
  */
 export function startSignaling(more = []) {
-  return start(SIGNALING, ["--listen", "127.0.0.1:0", ...more], {});
+  return startServer(SIGNALING, ["--listen", "127.0.0.1:0", ...more], {});
 }
 
 /**
  * @param {string} path
  * @param {string[]} arguments_
  * @param {Record<string, string>} environment
- * @returns {Promise<Program>}
+ * @returns {Promise<Server>}
  */
-async function start(path, arguments_, environment) {
+async function startServer(path, arguments_, environment) {
   await access(path).catch(() => {
     throw new Error(`${path} is not there; build it first`);
   });
-  const child = spawn(path, arguments_, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...environment } });
-  /** @type {{ at: number, line: string }[]} */
-  const lines = [];
-  let marked = 0;
-  /** @type {Set<() => void>} */
-  const waiting = new Set();
-  createInterface(child.stderr).on("line", (line) => {
-    lines.push({ at: Date.now(), line });
-    if (process.env.VERBOSE) console.error(line);
-    for (const look of [...waiting]) look();
-  });
-  const exited = once(child, "exit");
-  const url = await Promise.race([
-    once(createInterface(child.stdout), "line").then(([line]) => /https?:\S+/.exec(line)?.[0]),
-    exited.then(([code]) => {
-      throw new Error(`${path} ended with ${code}: ${lines.map(({ line }) => line).join("\n")}`);
-    }),
-    after(STARTUP_MS, `${path} has not printed its URL`),
-  ]);
-  if (!url) throw new Error(`${path} printed something else than its URL`);
-  return {
-    url,
-    mark: () => (marked = lines.length),
-    said: (pattern) =>
-      new Promise((resolve) => {
-        const look = () => {
-          for (const { at, line } of lines.slice(marked)) {
-            const match = line.match(pattern);
-            if (!match) continue;
-            waiting.delete(look);
-            resolve({ at, match });
-            return;
-          }
-        };
-        waiting.add(look);
-        look();
-      }),
-    stop: async () => {
-      child.kill("SIGINT");
-      const [code] = await Promise.race([exited, after(SHUTDOWN_MS, `${path} does not stop`)]).catch((error) => {
-        child.kill("SIGKILL");
-        throw error;
-      });
-      return code;
-    },
-  };
+  const program = new Program(path, arguments_, environment);
+  const { match } = await program.said(/https?:\S+/);
+  return Object.assign(program, { url: match[0] });
 }
 
 /**

@@ -5,14 +5,14 @@ import { after, afterEach, before, beforeEach, describe, test as unbounded } fro
 import WebSocket from "ws";
 
 import { DESKTOP, PHONE, keepScreenshot, launch, openPage } from "../lib/browser.mjs";
-import { awaitPeer } from "../lib/peers.mjs";
-import { startDemo } from "../lib/programs.mjs";
+import { KIND, awaitPeer, secondPage } from "../lib/peers.mjs";
+import { joinDemo, startDemo } from "../lib/programs.mjs";
 
 /**
  * @import { Browser, Page } from "playwright-core"
  * @import { Addresses } from "../lib/browser.mjs"
  * @import { Peer } from "../lib/peers.mjs"
- * @import { Program } from "../lib/programs.mjs"
+ * @import { Server } from "../lib/programs.mjs"
  */
 
 const MIB = 1024 * 1024;
@@ -28,10 +28,13 @@ function test(name, body) {
   unbounded(name, { timeout: 60_000 }, body);
 }
 
-/** @type {Program} */
+/** @type {Server} */
 let demo;
 before(async () => void (demo = await startDemo()));
-after(async () => assert.equal(await demo.stop(), 0));
+after(async () => {
+  assert.equal(await demo.stop(), 0);
+  assert.deepEqual(demo.printed, [demo.url], "with --no-browser the demo prints its URL and nothing else");
+});
 
 for (const addresses of /** @type {Addresses[]} */ (["plain", "mdns"])) {
   for (const offerer of ["page", "peer"]) {
@@ -93,7 +96,7 @@ for (const addresses of /** @type {Addresses[]} */ (["plain", "mdns"])) {
         assert.deepEqual([received.done, received.sha256], [16 * MIB, received.theirSha256]);
         assert.notEqual(sent.sha256, received.sha256);
 
-        const name = `${process.env.PEER ?? "native"}-${offerer}-offers-${addresses}`;
+        const name = `${KIND}-${offerer}-offers-${addresses}`;
         await page.evaluate(() => frazil.say("Both files arrived."));
         await keepScreenshot(page, `${name}-desktop`);
         await page.setViewportSize(PHONE);
@@ -184,6 +187,41 @@ describe("over the relay", () => {
       assert.equal(selected?.local.type, "relay");
       assert.equal(selected?.local.server?.protocol, transport.toUpperCase());
       await context.close();
+    });
+  }
+});
+
+describe("others who may come together", () => {
+  test("two pages in a room without a native peer", async () => {
+    const browser = await launch("mdns");
+    try {
+      const peer = await secondPage(demo, browser);
+      const { page } = await openPage(browser, `${demo.url}?room=${peer.room}`);
+      await page.evaluate(() => frazil.connected());
+      assert.equal((await page.evaluate(() => frazil.say("from page to page"))).text, "from page to page");
+    } finally {
+      await browser.close();
+    }
+  });
+
+  for (const more of [[], ["--offer"]]) {
+    test(`a second native peer from another terminal ${more}`, async () => {
+      demo.mark();
+      const second = joinDemo(demo, "demo", more);
+      await second.said(/the native peer: connected/);
+      await demo.said(more.length ? /second native peer: connecting, the other/ : /second native peer: connecting, we/);
+      second.type("hello from a terminal");
+      await demo.said(/second native peer: says "hello from a terminal"/);
+      await second.said(/echoed what we said/);
+      for (const command of ["/send 1", "/ask 1"]) second.type(command);
+      const [{ match: sent }, { match: received }] = [
+        await second.said(/sent random-\d+-bytes.bin, 1048576 bytes.* SHA-256 ([0-9a-f]{64})/),
+        await demo.said(/received random-\d+-bytes.bin, 1048576 bytes.* SHA-256 ([0-9a-f]{64})/),
+      ];
+      assert.equal(sent[1], received[1]);
+      await second.said(/received random-\d+-bytes.bin, 1048576 bytes/);
+      assert.equal(await second.stop(), 0);
+      await demo.said(/second native peer: the other side closed the connection/);
     });
   }
 });

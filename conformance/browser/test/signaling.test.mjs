@@ -7,12 +7,12 @@ import WebSocket from "ws";
 
 import { after as timeLimit, startSignaling } from "../lib/programs.mjs";
 
-/** @import { Program } from "../lib/programs.mjs" */
+/** @import { Server } from "../lib/programs.mjs" */
 
 const BOUND_MS = 20_000;
 const TOKEN = "a token for this test";
 
-/** @type {Program} */
+/** @type {Server} */
 let server;
 before(async () => void (server = await startSignaling(["--admin-token", TOKEN])));
 after(async () => assert.equal(await server.stop(), 0));

@@ -17,8 +17,8 @@ use std::time::Duration;
 use clap::Parser;
 use frazil_signaling::{Config, Limits, Signaling, serve};
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use tracing_subscriber::EnvFilter;
@@ -75,31 +75,39 @@ async fn main() -> io::Result<()> {
 
 /// Runs a native peer alone, with the terminal as its chat.
 async fn join(url: &str, room: &str, offers: bool) -> io::Result<()> {
-    let place = Place { url: websocket_url(url)?, room: room.to_owned(), name: name_of_ours("second"), offers };
+    let place =
+        Place { url: websocket_url(url)?, room: room.to_owned(), name: "a second native peer".to_owned(), offers };
     let native = Native::start(place, Arc::new(|what| println!("{what}")));
     println!("joining the room {room} at {url}");
     println!("A line is said to the other side; /send MIB and /ask MIB move files; Ctrl-C stops.");
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    let mut lines = typed_lines();
     let mut stopped = std::pin::pin!(stop());
     loop {
         tokio::select! {
-            line = lines.next_line() => match line {
-                Ok(Some(line)) => match command_of(line.trim()) {
-                    Ok(Some(command)) => native.command(command),
-                    Ok(None) => {}
-                    Err(hint) => println!("{hint}"),
-                },
-                // Without a terminal it goes on until it is stopped.
-                Ok(None) | Err(_) => {
-                    stopped.await;
-                    break;
-                }
+            // Without a terminal it goes on until it is stopped.
+            Some(line) = lines.recv() => match command_of(line.trim()) {
+                Ok(Some(command)) => native.command(command),
+                Ok(None) => {}
+                Err(hint) => println!("{hint}"),
             },
             () = &mut stopped => break,
         }
     }
     native.stop().await;
     Ok(())
+}
+
+/// What is typed. A thread of its own reads it, since the runtime would wait for the end of a read when it stops.
+fn typed_lines() -> mpsc::Receiver<String> {
+    let (lines, typed) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        for line in io::stdin().lines().map_while(Result::ok) {
+            if lines.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    typed
 }
 
 /// What a line typed at the terminal means.
@@ -130,10 +138,6 @@ fn websocket_url(page: &str) -> io::Result<String> {
         Some(("https" | "wss", _)) => refuse("the native peer of this demo speaks to its own server only, without TLS"),
         _ => refuse("a URL such as http://127.0.0.1:8080/ is wanted"),
     }
-}
-
-fn name_of_ours(which: &str) -> String {
-    format!("{which} native peer")
 }
 
 async fn host(arguments: &Arguments) -> io::Result<()> {
@@ -174,7 +178,7 @@ async fn host(arguments: &Arguments) -> io::Result<()> {
     let place = Place {
         url: websocket_url(&url_of(near, port))?,
         room: ROOM.to_owned(),
-        name: name_of_ours("first"),
+        name: "the native peer".to_owned(),
         offers: arguments.offer,
     };
     let native = Native::start(place, narrate);

@@ -235,7 +235,8 @@ impl Talk<'_> {
                         if self.connected { Ok(()) } else { Err(End::Them) }
                     }
                 },
-                Ok(command) = commands.recv() => self.obey(command).await,
+                // What is typed before there is a chat waits for it.
+                Ok(command) = commands.recv(), if self.chat.is_some() => self.obey(command).await,
                 Some(Ok((what, outcome))) = self.transfers.join_next() => {
                     self.tell_transfer(what, outcome);
                     Ok(())
