@@ -19,7 +19,9 @@ try {
         const peer = await awaitPeer(demo, browser);
         const { page } = await openPage(browser, `${demo.url}?room=${peer.room}&offer=${offerer}`);
         const echo = page.evaluate(() => frazil.timeToFirstEcho());
-        const time = await Promise.race([echo, after(30_000, "no echo came")]);
+        const time = await Promise.race([echo, after(30_000, "no echo came")]).catch(async (error) => {
+          throw new Error(`${error.message}: ${await page.evaluate(() => JSON.stringify(frazil.app.states))}`);
+        });
         if (run > 0) times.push(time);
         await page.context().close();
         await peer.dismiss();

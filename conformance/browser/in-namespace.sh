@@ -10,6 +10,9 @@ exec unshare $own --net sh -ec '
   # A pair of virtual links with nobody at the far end: browsers want an address that is not loopback, and names of
   # the kind something.local are asked for by multicast, which wants a route.
   ip link add outside type veth peer name nowhere
+  # No IPv6 addresses that come of themselves: they arrive seconds later, and a browser then drops what it was loading.
+  ip link set outside addrgenmode none
+  ip link set nowhere addrgenmode none
   ip address add 10.99.0.1/24 dev outside
   ip link set outside up
   ip link set nowhere up
