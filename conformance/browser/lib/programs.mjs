@@ -114,10 +114,11 @@ class Program {
 /**
  * Starts the demo.
  * @param {string} [port] 0, if not given, is one of its own
+ * @param {string[]} [more] arguments
  */
-export function startDemo(port = "0") {
+export function startDemo(port = "0", more = []) {
   const log = { RUST_LOG: "frazil_demo=info,error,stun_proto=off" };
-  return startServer(DEMO, ["--no-browser", "--port", port], log);
+  return startServer(DEMO, ["--no-browser", "--port", port, ...more], log);
 }
 
 /**

@@ -191,6 +191,23 @@ describe("over the relay", () => {
   }
 });
 
+test("a page from another machine, which is not a secure context", async () => {
+  const open = await startDemo("0", ["--bind", "0.0.0.0"]);
+  const browser = await launch("mdns");
+  try {
+    assert.equal(new URL(open.url).hostname, "10.99.0.1");
+    const peer = await awaitPeer(open, browser);
+    const { page } = await openPage(browser, `${open.url}?room=${peer.room}`, PHONE);
+    assert.equal(await page.evaluate(() => isSecureContext), false);
+    await page.evaluate(() => frazil.connected());
+    const sent = await page.evaluate((size) => frazil.sendFile(size), MIB);
+    assert.equal(sent.state, "verified", sent.why);
+  } finally {
+    await browser.close();
+  }
+  assert.equal(await open.stop(), 0);
+});
+
 describe("others who may come together", () => {
   test("two pages in a room without a native peer", async () => {
     const browser = await launch("mdns");
