@@ -235,10 +235,10 @@ impl Peer {
     /// Takes a datagram that the driver received. Whatever is wrong with it is counted and changes nothing.
     pub fn handle_datagram(&mut self, path: PathId, datagram: &[u8], now: Instant) {
         let now = self.line.advance(now);
-        match self.agent.handle_datagram(path, datagram, now) {
-            Received::Application => self.session.handle_datagram(datagram, now),
-            Received::Consumed => self.follow(now),
+        if self.agent.handle_datagram(path, datagram, now) == Received::Application {
+            self.session.handle_datagram(datagram, now);
         }
+        self.follow(now);
     }
 
     /// Lets time pass.
