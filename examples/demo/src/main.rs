@@ -113,7 +113,7 @@ fn typed_lines() -> mpsc::Receiver<String> {
 /// What a line typed at the terminal means.
 fn command_of(line: &str) -> Result<Option<Command>, String> {
     let size = |text: &str| match text.trim().parse::<u64>() {
-        Ok(mebibytes) if mebibytes * (1 << 20) <= protocol::MAX_FILE => Ok(mebibytes << 20),
+        Ok(mebibytes) if mebibytes <= protocol::MAX_FILE >> 20 => Ok(mebibytes << 20),
         _ => Err(format!("the size is a whole number of MiB, at most {}", protocol::MAX_FILE >> 20)),
     };
     if line.is_empty() {
