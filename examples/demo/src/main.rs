@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use frazil_signaling::{Config, Limits, Signaling, serve};
+use frazil_signaling::{Config, Limits, Signaling, serve, stop_requested};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -81,7 +81,7 @@ async fn join(url: &str, room: &str, offers: bool) -> io::Result<()> {
     println!("joining the room {room} at {url}");
     println!("A line is said to the other side; /send MIB and /ask MIB move files; Ctrl-C stops.");
     let mut lines = typed_lines();
-    let mut stopped = std::pin::pin!(stop());
+    let mut stopped = std::pin::pin!(stop_requested());
     loop {
         tokio::select! {
             // Without a terminal it goes on until it is stopped.
@@ -192,7 +192,7 @@ async fn host(arguments: &Arguments) -> io::Result<()> {
         print_guide(&url);
         open_browser(&url);
     }
-    stop().await;
+    stop_requested().await;
     native.stop().await;
     drop(turn);
     stopping.cancel();
@@ -251,20 +251,4 @@ fn open_browser(url: &str) {
         process::Command::new(if cfg!(target_os = "macos") { "open" } else { "xdg-open" })
     };
     let _ = command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-}
-
-/// Resolves when the program is asked to stop.
-async fn stop() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }

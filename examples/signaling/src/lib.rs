@@ -27,6 +27,7 @@ mod rate;
 mod refusal;
 pub mod room;
 mod socketio;
+mod stop;
 mod websocket;
 
 use std::io;
@@ -49,6 +50,7 @@ pub use names::RoomName;
 pub use rate::Rate;
 pub use refusal::Refusal;
 pub use room::RoomReport;
+pub use stop::stop_requested;
 
 /// How often connections that are in no room are looked at.
 const SWEEP: Duration = Duration::from_millis(500);

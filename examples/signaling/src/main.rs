@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Parser;
-use frazil_signaling::{Config, Limits, Rate, Signaling, serve};
+use frazil_signaling::{Config, Limits, Rate, Signaling, serve, stop_requested};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
@@ -66,21 +66,5 @@ async fn main() -> io::Result<()> {
     let signaling = Signaling::start(Config { limits, admin_token: arguments.admin_token });
     let listener = TcpListener::bind(arguments.listen).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    serve(listener, signaling.router(), signaling, stop()).await
-}
-
-/// Resolves when the program is asked to stop.
-async fn stop() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
+    serve(listener, signaling.router(), signaling, stop_requested()).await
 }
