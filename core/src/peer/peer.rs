@@ -276,7 +276,7 @@ impl Peer {
             return Some(transmit);
         }
         while let Some(len) = self.session.poll_transmit(buf) {
-            if let Some(path) = self.agent.send(len) {
+            if let Some(path) = self.agent.send(len, self.line.now()) {
                 return Some(Transmit { path, len });
             }
             self.unsent += 1;

@@ -106,6 +106,8 @@ impl Agent {
                 },
                 liveness: Liveness::new(),
                 doubt: None,
+                joined: false,
+                elsewhere: None,
             },
         });
         if same.is_none() && before.is_some() {
