@@ -247,6 +247,8 @@ impl Agent {
         (pair.silent, pair.nominated) = (true, false);
         of.nominated = None;
         of.nominating = None;
+        // Repeated, they would call the other side back.
+        self.checks.overtake_nominations(|check| check.generation == selected.generation);
         self.select(selected.generation, refuge, cause, now);
     }
 
