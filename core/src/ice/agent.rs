@@ -1,5 +1,6 @@
 //! The agent: the state machine that the rest of this room serves.
 
+mod grant;
 mod receive;
 mod send;
 mod settle;

@@ -14,6 +14,7 @@ mod consent;
 mod credentials;
 mod event;
 mod generation;
+mod pace;
 mod pair;
 mod state;
 #[cfg(test)]
@@ -24,5 +25,6 @@ pub use candidate::{Candidate, CandidateError, CandidateKind, Foundation, Invali
 pub use config::{Config, Role};
 pub use credentials::{Credentials, InvalidCredentials};
 pub use event::Event;
+pub use pace::Pace;
 pub use pair::{PairReport, PairState, PairStats};
 pub use state::{Counters, Failure, State};

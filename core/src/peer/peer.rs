@@ -310,6 +310,23 @@ impl Peer {
         Some(self.line.to_callers(deadline))
     }
 
+    // The pace of many.
+
+    /// Where checks wait for grants ([`ice::Pace::Granted`]): from when on one may be sent, if there is one to send.
+    /// See [`Agent::wants_check`].
+    #[must_use]
+    pub fn wants_check(&self) -> Option<Instant> {
+        self.agent.wants_check().map(|from| self.line.to_callers(from))
+    }
+
+    /// Grants one check, which is sent at once. Gives whether there was one to send. See [`Agent::grant_check`].
+    pub fn grant_check(&mut self, now: Instant) -> bool {
+        let now = self.line.advance(now);
+        let sent = self.agent.grant_check(now);
+        self.follow(now);
+        sent
+    }
+
     // Data channels.
 
     /// W3C `createDataChannel`. The channel opens once the connection is there; a negotiation may be needed

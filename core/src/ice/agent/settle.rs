@@ -2,7 +2,7 @@
 
 use super::{Agent, Consent, Selected};
 use crate::ice::pair::PairKey;
-use crate::ice::{CandidateKind, Event, Failure, PairState, Role, State};
+use crate::ice::{CandidateKind, Event, Failure, Pace, PairState, Role, State};
 use crate::time::Instant;
 
 impl Agent {
@@ -13,7 +13,9 @@ impl Agent {
         }
         self.choose_pair(now);
         self.consider_nomination(now);
-        self.pace_checks(now);
+        if self.config.pace == Pace::Own {
+            self.send_next_check(now);
+        }
         self.update_state(now);
     }
 
@@ -23,8 +25,7 @@ impl Agent {
             return None;
         }
         let now = self.line.now();
-        let may_check = self.current.remote.is_some() && self.current.list.has_work();
-        let pace = may_check.then_some(self.next_check_at);
+        let pace = (self.config.pace == Pace::Own && self.may_check()).then_some(self.next_check_at);
         let nominate = self.current.nominate_by.filter(|_| self.may_nominate());
         let patience = self.current.patience.filter(|&at| self.selected.is_none() && at > now);
         let consent = self.selected.map(|selected| selected.consent.next_check.min(selected.consent.expires));
@@ -148,10 +149,15 @@ impl Agent {
         }
     }
 
-    /// Sends one check if pacing allows it (RFC 8445 section 6.1.4.2).
-    fn pace_checks(&mut self, now: Instant) {
+    /// Whether a check is to be sent as soon as pacing allows.
+    pub(super) fn may_check(&self) -> bool {
+        self.current.remote.is_some() && self.current.list.has_work()
+    }
+
+    /// Sends one check if there is one and the agent's own Ta allows it (RFC 8445 section 6.1.4.2).
+    pub(super) fn send_next_check(&mut self, now: Instant) -> bool {
         if self.current.remote.is_none() || now < self.next_check_at {
-            return;
+            return false;
         }
         while let Some(key) = self.current.list.take_next() {
             let pair = self.current.list.get(key);
@@ -160,9 +166,10 @@ impl Agent {
             if !pointless {
                 self.send_check(key, now);
                 self.next_check_at = now + self.config.pacing;
-                return;
+                return true;
             }
         }
+        false
     }
 
     fn update_state(&mut self, now: Instant) {
