@@ -38,7 +38,7 @@ impl Agent {
     /// Sends a check for a pair (RFC 8445 section 7.2).
     pub(super) fn send_check(&mut self, key: PairKey, now: Instant) {
         let config = RetransmissionConfig {
-            rto: scaled_rto(&self.config, self.current.list.active()),
+            rto: scaled_rto(self.config.retransmission.rto, self.pacing, self.current.list.active()),
             ..self.config.retransmission
         };
         let nominate = self.role == Role::Controlling && self.current.nominating == Some(key);
