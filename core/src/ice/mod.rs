@@ -14,6 +14,7 @@ mod consent;
 mod credentials;
 mod event;
 mod generation;
+mod interface;
 mod pace;
 mod pair;
 mod state;
@@ -25,6 +26,7 @@ pub use candidate::{Candidate, CandidateError, CandidateKind, Foundation, Invali
 pub use config::{Config, Role};
 pub use credentials::{Credentials, InvalidCredentials};
 pub use event::Event;
+pub use interface::{HostPolicy, HostSocket, InterfaceKind, rank};
 pub use pace::Pace;
 pub use pair::{PairReport, PairState, PairStats};
 pub use state::{Counters, Failure, State};
