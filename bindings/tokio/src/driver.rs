@@ -14,6 +14,7 @@ use tokio::time::Sleep;
 
 use crate::channel::{Channel, Line, Message};
 use crate::event::{Event, Queue};
+use crate::pace::{Turn, Turns};
 use crate::pressure::{Held, Level, records};
 use crate::resolve::Resolver;
 use crate::shared::{Keeper, Shared, State};
@@ -51,6 +52,8 @@ pub(crate) struct Driver {
     queue: Arc<Queue>,
     sockets: Vec<Bound>,
     resolver: Resolver<ResolveId>,
+    /// None if the peer keeps its own pace.
+    turns: Option<Turns>,
     timer: Pin<Box<Sleep>>,
     /// What the timer is set to.
     deadline: Option<Instant>,
@@ -83,6 +86,7 @@ impl Driver {
         queue: Arc<Queue>,
         sockets: Vec<Socket>,
         resolver: Resolver<ResolveId>,
+        turns: Option<Turns>,
     ) -> Self {
         Self {
             shared,
@@ -90,6 +94,7 @@ impl Driver {
             queue,
             sockets: sockets.into_iter().map(|socket| Bound { socket, last: None }).collect(),
             resolver,
+            turns,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             deadline: None,
             held: Held::default(),
@@ -118,7 +123,8 @@ impl Driver {
             let shared = Arc::clone(&self.shared);
             let mut state = shared.lock();
             self.drain(&mut state, &mut buffers.outbound);
-            self.deadline = state.core.poll_timeout();
+            let next_turn = self.take_turns(&mut state, &mut buffers.outbound);
+            self.deadline = [state.core.poll_timeout(), next_turn].into_iter().flatten().min();
             // The other side may have closed the peer too: nothing can happen any more.
             let closing = state.closing || state.core.connection_state() == ConnectionState::Closed;
             drop(state);
@@ -134,10 +140,29 @@ impl Driver {
         closing
     }
 
+    /// Sends the checks that it is the peer's turn to send, and gives when to ask for the next turn.
+    fn take_turns(&mut self, state: &mut State, outbound: &mut Outbound) -> Option<Instant> {
+        loop {
+            let now = self.shared.clock.now();
+            let turns = self.turns.as_mut()?;
+            let from = state.core.wants_check().map(|from| from.saturating_duration_since(now));
+            match turns.poll(from) {
+                Turn::Granted => {
+                    if !state.core.grant_check(self.shared.clock.now()) {
+                        turns.give_back();
+                    }
+                    self.drain(state, outbound);
+                }
+                Turn::Wait(wait) => return wait.map(|wait| now + wait),
+            }
+        }
+    }
+
     /// Waits until there is something for the core, gives it, and gives whether there is more at once.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let shared = Arc::clone(&self.shared);
         let mut worked = shared.lock().was_stirred(cx.waker());
+        worked |= self.turns.as_mut().is_some_and(|turns| turns.was_stirred(cx.waker()));
         let mut more = false;
 
         BUFFERS.with_borrow_mut(|buffers| {

@@ -16,6 +16,7 @@ use crate::driver::Driver;
 use crate::error::{ConnectError, Error, StartError};
 use crate::event::{Event, Events};
 use crate::interfaces::{Interface, InterfacePolicy, interfaces, local_preference};
+use crate::pace::Pace;
 use crate::resolve::Resolver;
 use crate::shared::{Keeper, Limits, Shared, State};
 use crate::socket::Socket;
@@ -31,6 +32,7 @@ pub struct Builder {
     config: peer::Config,
     interfaces: InterfacePolicy,
     ports: Option<RangeInclusive<u16>>,
+    pace: Option<Pace>,
     limits: Limits,
 }
 
@@ -40,6 +42,7 @@ impl Default for Builder {
             config: peer::Config::default(),
             interfaces: InterfacePolicy::default(),
             ports: None,
+            pace: Some(Pace::process()),
             limits: Limits { receive: 1 << 20 },
         }
     }
@@ -61,6 +64,13 @@ impl Builder {
     /// Binds on ports of this range only. Each address of the machine takes one port of it for each peer.
     pub fn ports(mut self, ports: RangeInclusive<u16>) -> Self {
         self.ports = Some(ports);
+        self
+    }
+
+    /// The budget of checks that the peer shares with others, [that of the process](Pace::process) unless set. With
+    /// `None` it shares none. It decides on the `pace` of the ICE configuration.
+    pub fn pace(mut self, pace: Option<Pace>) -> Self {
+        self.pace = pace;
         self
     }
 
@@ -87,7 +97,7 @@ impl Builder {
     ///
     /// # Panics
     /// When the runtime's I/O or time is not enabled.
-    pub fn start(self) -> Result<(Peer, Events), StartError> {
+    pub fn start(mut self) -> Result<(Peer, Events), StartError> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         let mut gathered = self.interfaces.select(interfaces().map_err(StartError::Interfaces)?);
         gathered.truncate(MAX_SOCKETS);
@@ -97,6 +107,7 @@ impl Builder {
         getrandom::fill(&mut seed).map_err(StartError::Seed)?;
         let clock = Clock::new();
         let now = clock.now();
+        self.config.ice.pace = if self.pace.is_some() { ice::Pace::Granted } else { ice::Pace::Own };
         let mut core = peer::Peer::new(self.config, seed, now).map_err(StartError::Setup)?;
         for (position, socket) in sockets.iter().enumerate() {
             // The core refuses an address only if it has it already.
@@ -110,7 +121,8 @@ impl Builder {
         for event in failures {
             queue.push(event);
         }
-        let driver = Driver::new(shared, Arc::downgrade(&keeper), queue, sockets, Resolver::new(gathered));
+        let turns = self.pace.as_ref().map(Pace::join);
+        let driver = Driver::new(shared, Arc::downgrade(&keeper), queue, sockets, Resolver::new(gathered), turns);
         runtime.spawn(driver.run());
         Ok((Peer { keeper }, events))
     }

@@ -1,5 +1,6 @@
 //! The agent: the state machine that the rest of this room serves.
 
+mod grant;
 mod lite;
 mod network;
 mod receive;
@@ -30,6 +31,9 @@ use crate::time::{Instant, Timeline};
 
 /// How many candidates of our own an agent takes.
 const MAX_LOCAL_CANDIDATES: usize = 64;
+
+/// The longest Ta that the other side can impose.
+const MAX_REMOTE_PACING: Duration = Duration::from_secs(1);
 
 /// An ICE agent for one data stream.
 ///
@@ -204,9 +208,10 @@ impl Agent {
     }
 
     /// Takes the Ta that the other side announced: both use the longer one (RFC 8445 section 14.2). Who announces
-    /// none means 50 ms (RFC 8839 section 5.9).
+    /// none means 50 ms (RFC 8839 section 5.5). More than a second counts as a second, so that the other side cannot
+    /// put off a failure for ever.
     pub fn set_remote_pacing(&mut self, pacing: Duration) {
-        self.pacing = self.config.pacing.max(pacing);
+        self.pacing = self.config.pacing.max(pacing.min(MAX_REMOTE_PACING));
     }
 
     /// Whether both sides have announced the ICE option `renomination`: then the controlling one may nominate another

@@ -76,6 +76,7 @@ impl Peer {
             fingerprint: session.fingerprint().clone(),
             sctp_port: SCTP_PORT,
             max_message_size: NonZeroU64::new(session.max_message_size().into()).unwrap_or(NonZeroU64::MIN),
+            pacing: config.ice.pacing,
         };
         Ok(Self {
             line: Timeline::new(now),
@@ -310,6 +311,23 @@ impl Peer {
         Some(self.line.to_callers(deadline))
     }
 
+    // The pace of many.
+
+    /// Where checks wait for grants ([`ice::Pace::Granted`]): from when on one may be sent, if there is one to send.
+    /// See [`Agent::wants_check`].
+    #[must_use]
+    pub fn wants_check(&self) -> Option<Instant> {
+        self.agent.wants_check().map(|from| self.line.to_callers(from))
+    }
+
+    /// Grants one check, which is sent at once. Gives whether there was one to send. See [`Agent::grant_check`].
+    pub fn grant_check(&mut self, now: Instant) -> bool {
+        let now = self.line.advance(now);
+        let sent = self.agent.grant_check(now);
+        self.follow(now);
+        sent
+    }
+
     // Data channels.
 
     /// W3C `createDataChannel`. The channel opens once the connection is there; a negotiation may be needed
@@ -477,6 +495,7 @@ impl Peer {
             }
             self.remote_lite = start.remote_lite;
             self.agent.set_role(if start.controlling { Role::Controlling } else { Role::Controlled });
+            self.agent.set_remote_pacing(start.remote_pacing);
             self.agent.set_remote_credentials(start.remote, now);
         } else if let Some(controlling) = self.negotiation.controlling() {
             // Checks may come before the answer.
