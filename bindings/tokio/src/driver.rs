@@ -5,7 +5,7 @@ use frazil::{Instant, PathId, Protocol, Transmit};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
@@ -14,6 +14,7 @@ use tokio::time::Sleep;
 
 use crate::channel::{Channel, Line, Message};
 use crate::event::{Event, Queue};
+use crate::mdns::Responder;
 use crate::pressure::{Held, Level, records};
 use crate::resolve::Resolver;
 use crate::shared::{Keeper, Shared, State};
@@ -51,6 +52,7 @@ pub(crate) struct Driver {
     queue: Arc<Queue>,
     sockets: Vec<Bound>,
     resolver: Resolver<ResolveId>,
+    responder: Responder,
     timer: Pin<Box<Sleep>>,
     /// What the timer is set to.
     deadline: Option<Instant>,
@@ -74,6 +76,8 @@ enum Told {
     Eased(Arc<Line>),
     Ended(Arc<Line>),
     Resolve(ResolveId, String),
+    PublishName(String, IpAddr),
+    WithdrawName(String),
 }
 
 impl Driver {
@@ -83,6 +87,7 @@ impl Driver {
         queue: Arc<Queue>,
         sockets: Vec<Socket>,
         resolver: Resolver<ResolveId>,
+        responder: Responder,
     ) -> Self {
         Self {
             shared,
@@ -90,6 +95,7 @@ impl Driver {
             queue,
             sockets: sockets.into_iter().map(|socket| Bound { socket, last: None }).collect(),
             resolver,
+            responder,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             deadline: None,
             held: Held::default(),
@@ -328,6 +334,8 @@ impl Driver {
             peer::Event::ConnectionStateChange(state) => Told::Event(Event::ConnectionStateChange(state)),
             peer::Event::SelectedPairChange(pair) => Told::Event(Event::SelectedPairChange(pair)),
             peer::Event::Resolve { request, name } => Told::Resolve(request, name),
+            peer::Event::PublishName { name, address } => Told::PublishName(name, address),
+            peer::Event::WithdrawName { name } => Told::WithdrawName(name),
             peer::Event::DataChannel { channel, config } => {
                 let line = Arc::new(Line::new(channel, config, true));
                 state.lines.insert(channel, Arc::clone(&line));
@@ -381,6 +389,8 @@ impl Driver {
                 Told::Eased(line) => line.ease(),
                 Told::Ended(line) => line.end(),
                 Told::Resolve(request, name) => self.resolver.look_up(request, name),
+                Told::PublishName(name, address) => self.responder.publish(name, address),
+                Told::WithdrawName(name) => self.responder.withdraw(name),
             }
         }
     }

@@ -69,6 +69,7 @@ mod clock;
 mod driver;
 mod error;
 mod event;
+mod interface_kind;
 mod interfaces;
 mod mdns;
 mod peer;

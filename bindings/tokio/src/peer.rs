@@ -1,7 +1,7 @@
 //! The handle that an application holds.
 
 use frazil::Seed;
-use frazil::ice::{self, LocalCandidate, PairReport};
+use frazil::ice::{self, HostSocket, LocalCandidate, PairReport, rank};
 use frazil::jsep::{Description, SignalingState, TrickledCandidate};
 use frazil::peer::{self, Certificate, ChannelConfig, ConnectionState, Counters, Failure};
 use std::fmt;
@@ -15,7 +15,8 @@ use crate::clock::Clock;
 use crate::driver::Driver;
 use crate::error::{ConnectError, Error, StartError};
 use crate::event::{Event, Events};
-use crate::interfaces::{Interface, InterfacePolicy, interfaces, local_preference};
+use crate::interfaces::{Interface, InterfacePolicy, interfaces};
+use crate::mdns::Responder;
 use crate::resolve::Resolver;
 use crate::shared::{Keeper, Limits, Shared, State};
 use crate::socket::Socket;
@@ -98,9 +99,10 @@ impl Builder {
         let clock = Clock::new();
         let now = clock.now();
         let mut core = peer::Peer::new(self.config, seed, now).map_err(StartError::Setup)?;
-        for (position, socket) in sockets.iter().enumerate() {
+        let hosts: Vec<HostSocket> = sockets.iter().map(Socket::host).collect();
+        for (socket, preference) in rank(&hosts) {
             // The core refuses an address only if it has it already.
-            let _ = core.add_host_candidate(socket.local(), local_preference(position), now);
+            let _ = core.add_host_candidate(socket.base, preference, now);
         }
         core.end_of_candidates(now);
 
@@ -110,7 +112,9 @@ impl Builder {
         for event in failures {
             queue.push(event);
         }
-        let driver = Driver::new(shared, Arc::downgrade(&keeper), queue, sockets, Resolver::new(gathered));
+        let resolver = Resolver::new(gathered.clone());
+        let responder = Responder::new(gathered);
+        let driver = Driver::new(shared, Arc::downgrade(&keeper), queue, sockets, resolver, responder);
         runtime.spawn(driver.run());
         Ok((Peer { keeper }, events))
     }
