@@ -598,6 +598,8 @@ impl Peer {
                     }
                 }
                 ice::Event::SelectedPairChange(pair) => self.events.push_back(Event::SelectedPairChange(pair)),
+                ice::Event::RestartFailed(why) => self.events.push_back(Event::IceRestartFailed(why)),
+                ice::Event::NetworkChange(change) => self.events.push_back(Event::NetworkChange(change)),
                 ice::Event::StateChange(state) if !self.leaving => {
                     self.events.push_back(Event::IceStateChange(state));
                 }
