@@ -91,6 +91,16 @@ impl Socket {
         self.local
     }
 
+    /// The address of the machine that it is on.
+    pub(crate) fn interface(&self) -> &Interface {
+        &self.interface
+    }
+
+    /// The system says something else of the address now.
+    pub(crate) fn set_interface(&mut self, interface: Interface) {
+        self.interface = interface;
+    }
+
     /// What the core is told of it.
     pub(crate) fn host(&self) -> HostSocket {
         self.interface.socket(self.local, frazil::Protocol::Udp)

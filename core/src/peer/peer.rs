@@ -8,7 +8,7 @@ use super::concealment::Concealment;
 use super::names::{Names, ResolveId, TooManyNames};
 use super::state::{ConnectionState, SessionState};
 use super::{Config, Error, Event, Failure};
-use crate::ice::{self, Agent, Credentials, LocalCandidate, PairReport, Received, Role};
+use crate::ice::{self, Agent, Credentials, HostSocket, LocalCandidate, PairReport, Received, Role};
 use crate::jsep::{
     Applied, Data, Description, LocalIce, LocalParameters, Negotiation, RemoteCandidate, SignalingState, Transport,
     TrickledCandidate,
@@ -124,6 +124,20 @@ impl Peer {
         self.agent.end_of_local_candidates(now);
         self.announce_end();
         self.follow(now);
+    }
+
+    /// Takes the list of all sockets that the driver has now. What is new becomes a host candidate, ranked among
+    /// the others; the candidates of what is gone are withdrawn. The first list begins the gathering. Each later one
+    /// that differs leads to [`Event::NetworkChange`], which says what became of the path in use.
+    pub fn handle_network_change(&mut self, sockets: &[HostSocket], now: Instant) {
+        let now = self.line.advance(now);
+        let begins = self.agent.local_candidates().is_empty() && !self.agent.is_gathered();
+        self.agent.handle_network_change(sockets, now);
+        self.follow(now);
+        if begins {
+            self.events.retain(|event| !matches!(event, Event::NetworkChange(_)));
+        }
+        self.withdraw_names();
     }
 
     // Offer and answer.
