@@ -495,7 +495,9 @@ impl Peer {
             }
             self.remote_lite = start.remote_lite;
             self.agent.set_role(if start.controlling { Role::Controlling } else { Role::Controlled });
+            self.agent.set_remote_lite(start.remote_lite, now);
             self.agent.set_remote_pacing(start.remote_pacing);
+            self.agent.set_renomination(start.renomination);
             self.agent.set_remote_credentials(start.remote, now);
         } else if let Some(controlling) = self.negotiation.controlling() {
             // Checks may come before the answer.
