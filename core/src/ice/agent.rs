@@ -101,6 +101,10 @@ struct Selected {
     consent: Consent,
     liveness: Liveness,
     doubt: Option<Doubt>,
+    /// The other side sends application datagrams over it too.
+    joined: bool,
+    /// Another pair over which they come since, and how many came in a row.
+    elsewhere: Option<(PairKey, u32)>,
 }
 
 /// What became of a datagram.
@@ -450,8 +454,8 @@ impl Agent {
     /// Asks to send an application datagram of `len` bytes: over which path it may go now, if over any.
     ///
     /// There is one only while the other side consents (RFC 7675).
-    pub fn send(&mut self, len: usize) -> Option<PathId> {
-        let now = self.line.now();
+    pub fn send(&mut self, len: usize, now: Instant) -> Option<PathId> {
+        let now = self.line.advance(now);
         let selected = self.selected.as_mut()?;
         selected.liveness.sent(now);
         let (generation, pair, path) = (selected.generation, selected.pair, selected.path);

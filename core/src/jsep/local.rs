@@ -5,10 +5,10 @@ use core::time::Duration;
 use std::net::IpAddr;
 
 use super::DtlsRole;
-use crate::ice::{Candidate, CandidateKind, Credentials};
-use crate::path::Protocol;
+use crate::ice::{CandidateKind, Credentials};
 use crate::sdp::{
-    Attribute, CandidateAttribute, Fingerprint, Group, Line, MediaSection, Origin, SessionDescription, Setup,
+    Attribute, CandidateAttribute, CandidateTransport, CandidateType, Fingerprint, Group, Host, Line, MediaSection,
+    Origin, SessionDescription, Setup,
 };
 
 pub(super) const DATA_KIND: &str = "application";
@@ -48,8 +48,8 @@ pub struct LocalParameters {
 pub struct LocalIce<'a> {
     /// The credentials that the description is to have.
     pub credentials: &'a Credentials,
-    /// The candidates gathered so far for these credentials.
-    pub candidates: &'a [Candidate],
+    /// The candidates gathered so far for these credentials, as the other side is to be told of them.
+    pub candidates: &'a [CandidateAttribute],
     /// Whether gathering for these credentials is over.
     pub complete: bool,
 }
@@ -67,7 +67,7 @@ pub(super) struct LocalData {
     pub(super) section: usize,
     pub(super) credentials: Credentials,
     /// What the text says; more may be told since.
-    pub(super) candidates: Vec<Candidate>,
+    pub(super) candidates: Vec<CandidateAttribute>,
     pub(super) complete: bool,
 }
 
@@ -96,7 +96,7 @@ impl LocalData {
     }
 
     /// Whether the text has `candidate`, or with `None` that there are no more.
-    pub(super) fn tells(&self, candidate: Option<&Candidate>) -> bool {
+    pub(super) fn tells(&self, candidate: Option<&CandidateAttribute>) -> bool {
         candidate.map_or(self.complete, |candidate| self.candidates.contains(candidate))
     }
 }
@@ -181,28 +181,30 @@ pub(super) const fn setup_in_answer(role: DtlsRole) -> Setup {
 }
 
 /// Makes the candidates of `section` those of `ice`, and the default destination the best of them for one
-/// who knows no ICE: the most reachable (RFC 8839 section 4.2.1.2). While there is none it is the discard
-/// port of no address (RFC 8840 section 4.1.1).
+/// who knows no ICE: the most reachable (RFC 8839 section 4.2.1.2). While there is none that has an address it
+/// is the discard port of no address (RFC 8840 section 4.1.1).
 fn set_candidates(section: &mut MediaSection, ice: &LocalIce<'_>) {
-    let default = ice
-        .candidates
-        .iter()
-        .filter(|c| c.protocol == Protocol::Udp && c.address.port() != 0)
-        .max_by_key(|c| (reach(c.kind), c.address.is_ipv4(), c.priority))
-        .map(|c| c.address);
-    section.port = default.map_or(9, |address| address.port());
-    section.lines = vec![connection(default.map(|address| address.ip()))];
+    let default =
+        ice.candidates.iter().filter_map(destination).max_by(|(_, a), (_, b)| a.cmp(b)).map(|(place, _)| place);
+    section.port = default.map_or(9, |(_, port)| port);
+    section.lines = vec![connection(default.map(|(ip, _)| ip))];
     section.attributes.retain(|a| !matches!(a, Attribute::Candidate(_) | Attribute::EndOfCandidates));
-    let candidates = ice.candidates.iter().map(|c| Attribute::Candidate(Box::new(CandidateAttribute::new(c))));
-    section.attributes.extend(candidates);
+    section.attributes.extend(ice.candidates.iter().map(|c| Attribute::Candidate(Box::new(c.clone()))));
     section.attributes.extend(ice.complete.then_some(Attribute::EndOfCandidates));
 }
 
-const fn reach(kind: CandidateKind) -> u8 {
+/// Where datagrams may be sent without ICE, and how good that is.
+fn destination(candidate: &CandidateAttribute) -> Option<((IpAddr, u16), impl Ord)> {
+    let (CandidateTransport::Udp, Host::Address(ip)) = (candidate.transport(), candidate.host()) else { return None };
+    let place = (candidate.port() != 0).then_some((*ip, candidate.port()))?;
+    Some((place, (reach(candidate.kind()), ip.is_ipv4(), candidate.priority())))
+}
+
+const fn reach(kind: &CandidateType) -> u8 {
     match kind {
-        CandidateKind::Host => 0,
-        CandidateKind::PeerReflexive | CandidateKind::ServerReflexive => 1,
-        CandidateKind::Relayed => 2,
+        CandidateType::Known(CandidateKind::Host) | CandidateType::Other(_) => 0,
+        CandidateType::Known(CandidateKind::PeerReflexive | CandidateKind::ServerReflexive) => 1,
+        CandidateType::Known(CandidateKind::Relayed) => 2,
     }
 }
 

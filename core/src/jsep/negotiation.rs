@@ -7,8 +7,8 @@ use super::local::{
 use super::remote::{self, Association, OfferedData, RemoteData, RemoteOffer, RunningAssociation};
 use super::trickle::{self, RemoteCandidate, Trickled, TrickledCandidate};
 use super::{Description, DescriptionKind, Error, Operation, SectionProblem, SignalingState};
-use crate::ice::{Candidate, Credentials};
-use crate::sdp::{MediaSection, SessionDescription, Setup};
+use crate::ice::Credentials;
+use crate::sdp::{CandidateAttribute, MediaSection, SessionDescription, Setup};
 
 /// The offers and answers of one session, seen from one side.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -348,7 +348,7 @@ impl Negotiation {
     /// A candidate of ours as the other side is to be told of it, once, unless a description of ours told
     /// it. `None` as well while no description of ours has `credentials`: hand in all candidates again
     /// after each [`set_local`](Self::set_local).
-    pub fn announce(&mut self, credentials: &Credentials, candidate: &Candidate) -> Option<TrickledCandidate> {
+    pub fn announce(&mut self, credentials: &Credentials, candidate: &CandidateAttribute) -> Option<TrickledCandidate> {
         self.tell(credentials, Some(candidate))
     }
 
@@ -563,7 +563,7 @@ impl Negotiation {
         Applied { rolled_back: true, ..Applied::nothing(Data::Unchanged) }
     }
 
-    fn tell(&mut self, credentials: &Credentials, candidate: Option<&Candidate>) -> Option<TrickledCandidate> {
+    fn tell(&mut self, credentials: &Credentials, candidate: Option<&CandidateAttribute>) -> Option<TrickledCandidate> {
         let mut described = None;
         for (side, data) in self.local_data().filter(|(_, data)| data.credentials == *credentials) {
             if data.tells(candidate) {

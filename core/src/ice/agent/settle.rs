@@ -60,6 +60,8 @@ impl Agent {
         list.pairs().filter(|&(other, _)| other != key).filter_map(|(_, pair)| pair.check).for_each(|id| {
             checks.supersede(id);
         });
+        let number = self.current.number;
+        self.checks.overtake_nominations(|check| check.generation == number && check.pair != key);
         self.current.list.conclude(key);
     }
 
@@ -107,6 +109,8 @@ impl Agent {
                 },
                 liveness: Liveness::new(),
                 doubt: None,
+                joined: false,
+                elsewhere: None,
             },
         });
         if same.is_none() && before.is_some() {

@@ -17,6 +17,9 @@ const DOUBT_PATIENCE: Duration = Duration::from_secs(1);
 /// So many other pairs are asked when the one in use is doubted.
 const ASKED_IN_DOUBT: usize = 2;
 
+/// So many datagrams in a row over another pair are no stragglers.
+const ENOUGH_ELSEWHERE: u32 = 2;
+
 /// Moves that nothing forces become rarer the more there are.
 const RAREST_MOVE: Duration = Duration::from_secs(300);
 
@@ -79,7 +82,7 @@ impl Agent {
             return;
         };
         if let Some((refuge, _)) = self.refuge(selected, doubt).filter(|&(_, at)| now >= at) {
-            self.take_refuge(selected, refuge, now);
+            self.leave_for(selected, refuge, SelectionCause::Silence, now);
             return;
         }
         let Some(of) = self.generation(selected.generation) else { return };
@@ -110,9 +113,17 @@ impl Agent {
         let pair = of.list.get_mut(key);
         pair.last_heard = Some(now);
         pair.silent = false;
-        let Some(selected) = self.selected.as_mut().filter(|s| s.generation == generation && s.pair == key) else {
+        let Some(selected) = self.selected.as_mut().filter(|selected| selected.generation == generation) else {
             return;
         };
+        if selected.pair != key {
+            if is_datagram {
+                self.heard_elsewhere(key, now);
+            }
+            return;
+        }
+        selected.elsewhere = None;
+        selected.joined |= is_datagram;
         selected.consent.heard(now);
         if selected.doubt.take().is_some() {
             selected.liveness.false_alarm(now);
@@ -123,6 +134,20 @@ impl Agent {
             selected.liveness.heard();
         }
         if self.state == State::Disconnected {
+            self.settle(now);
+        }
+    }
+
+    /// An application datagram came over another pair than ours go. If there are more and none comes over ours, the
+    /// other side has moved, for a reason that we cannot see: what we send may not arrive.
+    fn heard_elsewhere(&mut self, key: PairKey, now: Instant) {
+        let Some(selected) = self.selected.as_mut().filter(|s| s.nominated && s.joined) else { return };
+        let so_far = selected.elsewhere.filter(|&(pair, _)| pair == key).map_or(0, |(_, datagrams)| datagrams);
+        selected.elsewhere = Some((key, so_far + 1));
+        let selected = *selected;
+        let pair = self.generation(selected.generation).map(|of| of.list.get(key));
+        if so_far + 1 >= ENOUGH_ELSEWHERE && pair.is_some_and(|pair| self.is_usable(pair, now)) {
+            self.leave_for(selected, key, SelectionCause::Followed, now);
             self.settle(now);
         }
     }
@@ -218,13 +243,15 @@ impl Agent {
         Some((refuge, doubt.since + time))
     }
 
-    fn take_refuge(&mut self, selected: Selected, refuge: PairKey, now: Instant) {
+    fn leave_for(&mut self, selected: Selected, refuge: PairKey, cause: SelectionCause, now: Instant) {
         let Some(of) = self.generation_mut(selected.generation) else { return };
         let pair = of.list.get_mut(selected.pair);
         (pair.silent, pair.nominated) = (true, false);
         of.nominated = None;
         of.nominating = None;
-        self.select(selected.generation, refuge, SelectionCause::Silence, now);
+        // Repeated, they would call the other side back.
+        self.checks.overtake_nominations(|check| check.generation == selected.generation);
+        self.select(selected.generation, refuge, cause, now);
     }
 
     /// The other valid pairs of the generation in use with consent, most different from the one in use first: what
