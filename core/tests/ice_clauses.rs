@@ -112,6 +112,12 @@ fn first_check() -> (World, Datagram) {
     (world, request)
 }
 
+/// Over which path the agent may send data now.
+fn may_send(world: &mut World, agent: usize) -> Option<frazil::PathId> {
+    let now = world.now;
+    world.agents[agent].send(1, now)
+}
+
 fn left_pair(world: &World) -> frazil::ice::PairReport {
     world.agents[LEFT].pairs().next().expect("a pair")
 }
@@ -648,13 +654,13 @@ mod nomination {
     #[test]
     fn data_goes_over_the_selected_pair_only() {
         let mut world = World::pair(Config::default(), &[L, "192.0.2.2:1000"], &[R, "198.51.100.2:2000"]);
-        assert_eq!(world.agents[LEFT].send(1), None, "nobody has consented");
+        assert_eq!(may_send(&mut world, LEFT), None, "nobody has consented");
         world.signal(LEFT, RIGHT);
-        assert_eq!(world.agents[LEFT].send(1), None);
+        assert_eq!(may_send(&mut world, LEFT), None);
         for _ in 0..100 {
             world.run_for(Duration::from_millis(50));
             for agent in [LEFT, RIGHT] {
-                let path = world.agents[agent].send(1);
+                let path = may_send(&mut world, agent);
                 assert_eq!(path, world.agents[agent].selected_pair().map(|pair| pair.path));
             }
         }
@@ -760,7 +766,7 @@ mod consent {
         let last = world.now;
         assert!(world.run_until(Duration::from_secs(60), |world| world.agents[LEFT].state() == State::Failed));
         assert!(world.now - last <= Duration::from_secs(30) + Duration::from_millis(40));
-        assert_eq!(world.agents[LEFT].send(1), None);
+        assert_eq!(may_send(&mut world, LEFT), None);
         let request = world.requests_by(LEFT).last().copied().expect("a consent check").clone();
         assert_eq!(world.agents[RIGHT].local_credentials(), &right);
         let late = answer(&request, &world.agents[RIGHT], address(L), None);
@@ -771,7 +777,7 @@ mod consent {
         world.inject(LEFT, address(L), address(R), &check.write());
         world.run_for(Duration::from_secs(60));
         assert_eq!(world.sent[at..].iter().filter(|sent| sent.sender == LEFT).count(), 0);
-        assert_eq!((world.agents[LEFT].send(1), world.agents[LEFT].state()), (None, State::Failed));
+        assert_eq!((may_send(&mut world, LEFT), world.agents[LEFT].state()), (None, State::Failed));
         // New credentials do.
         world.passes = Box::new(|_| true);
         for agent in [LEFT, RIGHT] {
@@ -780,7 +786,7 @@ mod consent {
         }
         world.signal(LEFT, RIGHT);
         assert!(world.run_until(Duration::from_secs(2), |world| world.agents[LEFT].selected_pair().is_some()));
-        assert!(world.agents[LEFT].send(1).is_some());
+        assert!(may_send(&mut world, LEFT).is_some());
     }
 
     #[test]
@@ -791,10 +797,10 @@ mod consent {
         let before = world.requests_by(LEFT).len();
         world.run_for(Duration::from_secs(60));
         assert!(consent_checks(&world, before).len() >= 9);
-        assert!(world.agents[LEFT].send(1).is_some());
+        assert!(may_send(&mut world, LEFT).is_some());
         world.passes = Box::new(|sent| sent.sender == RIGHT);
         world.run_for(Duration::from_millis(30_040));
-        assert_eq!(world.agents[LEFT].send(1), None, "and its consent expires like any other");
+        assert_eq!(may_send(&mut world, LEFT), None, "and its consent expires like any other");
     }
 
     #[test]
