@@ -804,7 +804,7 @@ mod consent {
     }
 
     #[test]
-    fn a_path_that_lost_consent_is_used_no_more_with_the_same_credentials() {
+    fn a_path_that_lost_consent_is_not_taken_up_again_until_the_other_side_asks() {
         let mut world = pair();
         // Something is left to be tried, so that the agent does not give up with the path.
         let dead = host("203.0.113.66:9", 1).candidate;
@@ -816,12 +816,18 @@ mod consent {
         assert!(world.run_until(Duration::from_secs(31), |world| world.agents[LEFT].selected_pair().is_none()));
         assert_ne!(world.agents[LEFT].state(), State::Failed);
         let at = world.sent.len();
-        let check = Check { use_candidate: true, ..Check::to(&world.agents[LEFT], &world.agents[RIGHT]) };
+        let request = world.sent_by(LEFT).filter(|sent| sent.is_request() && sent.destination == address(R)).last();
+        let late = answer(request.expect("a consent check"), &world.agents[RIGHT], address(L), None);
+        world.inject(LEFT, address(L), address(R), &late);
+        world.run_for(Duration::from_secs(5));
+        let asks = |sent: &&Datagram| sent.sender == LEFT && sent.is_request() && sent.destination == address(R);
+        assert_eq!(world.sent[at..].iter().filter(asks).count(), 0, "an answer that was late brings nothing back");
+        assert_eq!(may_send(&mut world, LEFT), None);
+        let check = Check::to(&world.agents[LEFT], &world.agents[RIGHT]);
         world.inject(LEFT, address(L), address(R), &check.write());
         world.run_for(Duration::from_secs(1));
-        let asks = |sent: &&Datagram| sent.sender == LEFT && sent.is_request() && sent.destination == address(R);
-        assert_eq!(world.sent[at..].iter().filter(asks).count(), 0);
-        assert!(world.sent[at..].iter().any(|sent| sent.message().class() == Class::Success), "it may be answered");
+        assert_eq!(may_send(&mut world, LEFT), None, "nor does its check alone");
+        assert!(world.sent[at..].iter().filter(asks).count() > 0, "but it is asked again");
     }
 
     #[test]

@@ -263,7 +263,7 @@ impl CheckList {
     /// lost stays so.
     pub(super) fn resume(&mut self, max_open: usize) {
         self.concluded = None;
-        let lost = |fate: PairFate| fate == PairFate::BaseGone || fate.is_loss_of_consent();
+        let lost = |fate| matches!(fate, PairFate::BaseGone | PairFate::ConsentExpired | PairFate::ConsentRevoked);
         let failed = |pair: &Pair| pair.state == PairState::Failed && !pair.fate.is_some_and(lost);
         let failed = self.pairs().filter(|(_, pair)| failed(pair)).map(|(key, _)| key);
         let again: Vec<PairKey> = self.pruned().chain(failed).collect();

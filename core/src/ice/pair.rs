@@ -51,13 +51,6 @@ pub enum PairFate {
     BaseGone,
 }
 
-impl PairFate {
-    /// Whether consent to send on the pair is gone, which only a restart brings back (RFC 7675 section 5.1).
-    pub(super) const fn is_loss_of_consent(self) -> bool {
-        matches!(self, Self::ConsentExpired | Self::ConsentRevoked)
-    }
-}
-
 impl fmt::Display for PairFate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

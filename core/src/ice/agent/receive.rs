@@ -196,10 +196,6 @@ impl Agent {
             }
             return;
         }
-        if pair.fate.is_some_and(PairFate::is_loss_of_consent) {
-            // RFC 7675 section 5.1: not with these credentials again.
-            return;
-        }
         pair.nominate_on_success |= nominates;
         if pair.state == PairState::InProgress && pair.check_after_heard {
             // The check under way was sent when the way back was known to be open, so another would bring
