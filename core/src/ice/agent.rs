@@ -76,6 +76,8 @@ pub struct Agent {
     next_check_at: Instant,
     selected: Option<Selected>,
     moves: Moves,
+    /// When pairs that had failed were last tried again.
+    searched: Option<Instant>,
     /// When to see to the pairs that are held ready.
     next_backup: Option<Instant>,
     outgoing: VecDeque<Outgoing>,
@@ -150,6 +152,7 @@ impl Agent {
             next_check_at: now,
             selected: None,
             moves: Moves::default(),
+            searched: None,
             next_backup: None,
             outgoing: VecDeque::new(),
             events: VecDeque::new(),

@@ -41,6 +41,8 @@ pub struct LocalParameters {
     pub max_message_size: NonZeroU64,
     /// The Ta that our ICE agent wishes; told in whole milliseconds, where it is not the 50 ms that everyone assumes.
     pub pacing: Duration,
+    /// Our ICE agent is lite: it only answers checks (RFC 8445 section 2.5).
+    pub lite: bool,
 }
 
 /// What our ICE agent has to say when a description is written.
@@ -107,16 +109,18 @@ pub(super) fn description(
     session_id: u64,
     bundle: Option<&str>,
     ice_options: &[&str],
-    pacing: Duration,
+    parameters: &LocalParameters,
     media: Vec<MediaSection>,
 ) -> SessionDescription {
     let mut attributes = Vec::new();
     if let Some(mid) = bundle {
         attributes.push(Attribute::Group(Group { semantics: "BUNDLE".to_owned(), mids: vec![mid.to_owned()] }));
     }
+    attributes.extend(parameters.lite.then_some(Attribute::IceLite));
     attributes.push(Attribute::IceOptions(ice_options.iter().map(|&o| o.to_owned()).collect()));
     // Rounded up, so that the other side does not take us to be faster than we are.
-    let pacing = Duration::from_millis(u64::try_from(pacing.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX));
+    let pacing = parameters.pacing.as_nanos();
+    let pacing = Duration::from_millis(u64::try_from(pacing.div_ceil(1_000_000)).unwrap_or(u64::MAX));
     attributes.extend((pacing != DEFAULT_PACING).then_some(Attribute::IcePacing(pacing.min(MAX_PACING))));
     SessionDescription {
         // The address is meaningless by the advice of RFC 9429 section 5.2.1: it would only tell where we are.

@@ -137,8 +137,9 @@ impl Negotiation {
     pub fn controlling(&self) -> Option<bool> {
         match (&self.agreed, &self.phase) {
             (Some(agreed), _) => Some(agreed.controlling),
-            (None, Phase::LocalOffer(_)) => Some(true),
-            (None, Phase::RemoteOffer(offer)) => Some(offer.sdp.ice_lite()),
+            // Of a lite and a full side the full one does (RFC 8445 section 6.1.1).
+            (None, Phase::LocalOffer(_)) => Some(!self.parameters.lite),
+            (None, Phase::RemoteOffer(offer)) => Some(offer.sdp.ice_lite() && !self.parameters.lite),
             (None, _) => None,
         }
     }
@@ -166,7 +167,7 @@ impl Negotiation {
             data = Some(LocalData::new(place, ice));
             bundle = mid;
         }
-        let sdp = local::description(self.session_id, bundle.as_deref(), &ICE_OPTIONS, self.parameters.pacing, media);
+        let sdp = local::description(self.session_id, bundle.as_deref(), &ICE_OPTIONS, &self.parameters, media);
         let offer = LocalSide { sdp: self.number(sdp), data };
         let text = offer.sdp.to_string();
         self.created_offer = Some(offer);
@@ -199,7 +200,7 @@ impl Negotiation {
             let offered = |&option: &&str| option == ICE2 || offer.sdp.has_ice_option(section, option);
             options = ICE_OPTIONS.into_iter().filter(offered).collect();
         }
-        let sdp = local::description(self.session_id, bundle, &options, self.parameters.pacing, media);
+        let sdp = local::description(self.session_id, bundle, &options, &self.parameters, media);
         let answer = LocalSide { sdp: self.number(sdp), data };
         let text = answer.sdp.to_string();
         self.created_answer = Some(answer);
@@ -484,7 +485,11 @@ impl Negotiation {
             let problem = SectionProblem::RestartNotOffered;
             return Err(Error::Section { section: remote.section, problem });
         }
-        let controlling = remote.lite || self.agreed.as_ref().map_or(offered_by_us, |agreed| agreed.controlling);
+        let controlling = match (self.parameters.lite, remote.lite) {
+            (false, true) => true,
+            (true, false) => false,
+            _ => self.agreed.as_ref().map_or(offered_by_us, |agreed| agreed.controlling),
+        };
         let agreed = Agreed {
             section: remote.section,
             local: local.credentials.clone(),

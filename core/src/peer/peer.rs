@@ -79,6 +79,7 @@ impl Peer {
             sctp_port: SCTP_PORT,
             max_message_size: NonZeroU64::new(session.max_message_size().into()).unwrap_or(NonZeroU64::MIN),
             pacing: config.ice.pacing,
+            lite: config.ice.lite,
         };
         Ok(Self {
             line: Timeline::new(now),
@@ -515,9 +516,9 @@ impl Peer {
             }
             self.remote_lite = start.remote_lite;
             self.agent.set_role(if start.controlling { Role::Controlling } else { Role::Controlled });
-            self.agent.set_remote_lite(start.remote_lite, now);
             self.agent.set_remote_pacing(start.remote_pacing);
             self.agent.set_renomination(start.renomination);
+            self.agent.set_remote_lite(start.remote_lite, now);
             self.agent.set_remote_credentials(start.remote, now);
         } else if let Some(controlling) = self.negotiation.controlling() {
             // Checks may come before the answer.

@@ -14,6 +14,9 @@ const SEARCH_INTERVAL: Duration = Duration::from_secs(1);
 /// The pairs that were put aside are taken up when the path has been silent for this long and two round trips.
 const DOUBT_PATIENCE: Duration = Duration::from_secs(1);
 
+/// A pair that has failed is not tried again more often than that.
+const RETRY_INTERVAL: Duration = Duration::from_secs(30);
+
 /// So many other pairs are asked when the one in use is doubted.
 const ASKED_IN_DOUBT: usize = 2;
 
@@ -51,9 +54,15 @@ impl Agent {
     }
 
     /// Takes up every pair again: what was given up in favour of the nominated one, and what once failed.
+    ///
+    /// What fails stays so for a while, lest somebody has us send without end to who never answers.
     pub(super) fn search_again(&mut self, now: Instant) {
+        let failed_too = self.searched.is_none_or(|last| now >= last + RETRY_INTERVAL);
+        if failed_too {
+            self.searched = Some(now);
+        }
         self.current.patience = self.current.patience.map(|at| at.max(now + self.config.patience));
-        self.current.list.resume(self.config.max_pairs);
+        self.current.list.resume(failed_too, self.config.max_pairs);
     }
 
     /// When the path in use becomes suspect, or a doubt about it is to be settled.
