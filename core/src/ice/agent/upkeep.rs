@@ -42,6 +42,8 @@ impl Agent {
     /// Gives the path in use up.
     pub(super) fn lose_selected(&mut self, failure: Failure, fate: PairFate, now: Instant) {
         let Some(Selected { generation, pair, doubt, .. }) = self.selected else { return };
+        // An answer that is still on its way would not bring consent back.
+        self.checks.retain(|check| (check.generation, check.pair) != (generation, pair));
         self.fail_pair(generation, pair, fate);
         if generation == self.current.number {
             self.failure = Some(failure);
@@ -191,7 +193,7 @@ impl Agent {
         if !elsewhere && self.config.backups > 0 {
             let untried = self.current.list.pruned().find(|&key| base(key) != in_use);
             if let Some(key) = untried {
-                self.send_check(key, now);
+                self.current.list.trigger(key);
                 next = now + SEARCH_INTERVAL;
             }
         }
