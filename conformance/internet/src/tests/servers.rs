@@ -1,0 +1,1 @@
+//! STUN and TURN servers, asked by `turn-client-proto`.
