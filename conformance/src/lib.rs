@@ -2,6 +2,7 @@
 //!
 //! - [`net`]: a network in virtual time, for anything with the contract of frazil's state machines
 //! - [`topology`] and [`disturbance`]: what a random scenario lays between two hosts, and does to them
+//! - [`contestant`]: an ICE implementation, frazil's or another, as everything here drives it
 //! - [`cost`]: what one ICE connection costs, measured the same way for every implementation
 //! - [`allocations`]: an allocator that counts
 //! - [`seeds`]: properties over many seeds, each of which can be replayed alone
@@ -10,6 +11,7 @@
 //! is compared with are in the crate under `compare/`, outside the workspace.
 
 pub mod allocations;
+pub mod contestant;
 pub mod cost;
 pub mod disturbance;
 pub mod draw;

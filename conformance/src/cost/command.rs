@@ -8,8 +8,9 @@
 
 use std::process::ExitCode;
 
-use super::{Connection, Contender, Wire, connect, instructions};
+use super::{Connection, Wire, connect, instructions};
 use crate::allocations::{self, Allocations};
+use crate::contestant::Contestant;
 
 /// What one connection of frazil may cost, both agents together.
 pub const BUDGET: u64 = 120_000;
@@ -24,13 +25,13 @@ pub struct Entry {
 impl Entry {
     /// An implementation to compare with.
     #[must_use]
-    pub fn of<C: Contender>() -> Self {
+    pub fn of<C: Contestant>() -> Self {
         Self { name: C::NAME, connect: connect::<C>, budget: None }
     }
 
     /// The implementation that `--check` holds to [`BUDGET`].
     #[must_use]
-    pub fn with_budget<C: Contender>() -> Self {
+    pub fn with_budget<C: Contestant>() -> Self {
         Self { budget: Some(BUDGET), ..Self::of::<C>() }
     }
 }
