@@ -1,6 +1,7 @@
 //! What frazil is held against.
 //!
-//! - [`net`]: a network in virtual time, for anything with the contract of frazil's state machines
+//! - [`frazil_internet`]: an internet in virtual time, for anything with the contract of frazil's state machines
+//! - `peer`: a peer on a host of it
 //! - [`topology`] and [`disturbance`]: what a random scenario lays between two hosts, and does to them
 //! - [`contestant`]: an ICE implementation, frazil's or another, as everything here drives it
 //! - [`cost`]: what one ICE connection costs, measured the same way for every implementation
@@ -15,6 +16,7 @@ pub mod contestant;
 pub mod cost;
 pub mod disturbance;
 pub mod draw;
-pub mod net;
+#[cfg(feature = "session")]
+pub mod peer;
 pub mod seeds;
 pub mod topology;

@@ -6,8 +6,8 @@ mod scenario;
 use std::time::Duration;
 
 use frazil::ice::{Config, Failure, State};
-use frazil_conformance::net::are_mirror_images;
 use frazil_conformance::seeds;
+use frazil_internet::are_mirror_images;
 
 use run::Run;
 use scenario::Scenario;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use frazil::ice;
 use frazil::peer::ConnectionState::{self, Closed, Connected, Connecting, Disconnected, Failed, New};
 use frazil_conformance::allocations::{self, CountingAllocator};
-use frazil_conformance::net::{Sent, are_mirror_images, is_stun};
 use frazil_conformance::seeds;
+use frazil_internet::{Sent, are_mirror_images, is_stun};
 
 use run::Run;
 use scenario::{LARGEST_MESSAGE, Scenario};

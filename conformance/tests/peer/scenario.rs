@@ -5,8 +5,8 @@ use std::time::Duration;
 use frazil::peer::{ChannelConfig, MessageKind, Reliability};
 use frazil_conformance::disturbance::Disturbances;
 use frazil_conformance::draw::millis;
-use frazil_conformance::net::PerMille;
 use frazil_conformance::topology::{Bounds, Topology};
+use frazil_internet::PerMille;
 
 /// Loss in each direction up to which two peers have to connect and to stay together. Of the six consent checks in
 /// 30 s all go unanswered once in a million times, and so do all flights of a handshake.

@@ -1,0 +1,3 @@
+//! What the internet does to what is sent in it.
+
+mod wires;
