@@ -4,7 +4,10 @@
 //! - `peer`: a peer on a host of it
 //! - [`topology`] and [`disturbance`]: what a random scenario lays between two hosts, and does to them
 //! - [`contestant`]: an ICE implementation, frazil's or another, as everything here drives it
+//! - [`gathering`]: what a driver is around an agent: sockets, a STUN server, an allocation on a TURN server
+//! - [`matrix`]: every pair of network kinds with every set of servers, and what must come of it
 //! - [`cost`]: what one ICE connection costs, measured the same way for every implementation
+//! - [`instructions`]: how many instructions something takes
 //! - [`allocations`]: an allocator that counts
 //! - [`seeds`]: properties over many seeds, each of which can be replayed alone
 //!
@@ -16,6 +19,9 @@ pub mod contestant;
 pub mod cost;
 pub mod disturbance;
 pub mod draw;
+pub mod gathering;
+pub mod instructions;
+pub mod matrix;
 #[cfg(feature = "session")]
 pub mod peer;
 pub mod seeds;

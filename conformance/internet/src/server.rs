@@ -6,12 +6,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use frazil::{Instant, Protocol};
-use turn_server_proto::api::{
-    DelayedMessageOrChannelSend, SocketAllocateError, TcpConnectError, Transmit, TurnServerApi, TurnServerPollRet,
-};
+use turn_server_proto::api::{SocketAllocateError, TcpConnectError, Transmit, TurnServerApi, TurnServerPollRet};
 use turn_server_proto::server::TurnServer as Engine;
 use turn_server_proto::types::stun::TransportType;
-use turn_server_proto::types::transmit::TransmitBuild;
 use turn_server_proto::types::{AddressFamily, Instant as EngineInstant};
 
 use crate::internet::InterfaceId;
@@ -137,8 +134,14 @@ impl Server {
 
     fn give(&mut self, socket: Socket, transmit: Transmit<Vec<u8>>, now: Instant) {
         let Some(engine) = self.engines.get_mut(&socket) else { return };
+        let client = transmit.from;
         if let Some(answer) = engine.recv(transmit, at(now)) {
-            self.acts.push_back(answered(answer));
+            let mut answer = answer.build();
+            // turn-server-proto 0.7.3 addresses its answers to Binding requests to itself.
+            if answer.to == socket.1 {
+                answer.to = client;
+            }
+            self.acts.push_back(act(answer));
         }
     }
 
@@ -239,10 +242,6 @@ impl TurnServer {
 
 fn at(now: Instant) -> EngineInstant {
     EngineInstant::from_nanos(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))
-}
-
-fn answered(answer: TransmitBuild<DelayedMessageOrChannelSend<Vec<u8>>>) -> Act {
-    act(answer.build())
 }
 
 fn act(transmit: Transmit<Vec<u8>>) -> Act {

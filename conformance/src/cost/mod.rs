@@ -5,7 +5,6 @@
 //! around it.
 
 pub mod command;
-mod instructions;
 mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
