@@ -19,6 +19,8 @@ pub(super) struct Check {
     pub(super) role: Role,
     pub(super) tie_breaker: u64,
     pub(super) use_candidate: bool,
+    /// Which nomination it is, for who knows the ICE option `renomination`.
+    pub(super) nomination: Option<u32>,
     pub(super) priority: u32,
     pub(super) sent_at: Instant,
     pub(super) timer: Retransmission,

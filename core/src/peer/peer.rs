@@ -276,7 +276,7 @@ impl Peer {
             return Some(transmit);
         }
         while let Some(len) = self.session.poll_transmit(buf) {
-            if let Some(path) = self.agent.send(len) {
+            if let Some(path) = self.agent.send(len, self.line.now()) {
                 return Some(Transmit { path, len });
             }
             self.unsent += 1;
@@ -575,6 +575,8 @@ impl Peer {
             match event {
                 ice::Event::LocalCandidate(local) => self.announce(&local.candidate),
                 ice::Event::SelectedPairChange(pair) => self.events.push_back(Event::SelectedPairChange(pair)),
+                ice::Event::RestartFailed(why) => self.events.push_back(Event::IceRestartFailed(why)),
+                ice::Event::NetworkChange(change) => self.events.push_back(Event::NetworkChange(change)),
                 ice::Event::StateChange(state) if !self.leaving => {
                     self.events.push_back(Event::IceStateChange(state));
                 }
