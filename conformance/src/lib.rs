@@ -6,6 +6,7 @@
 //! - [`contestant`]: an ICE implementation, frazil's or another, as everything here drives it
 //! - [`gathering`]: what a driver is around an agent: sockets, a STUN server, an allocation on a TURN server
 //! - [`matrix`]: every pair of network kinds with every set of servers, and what must come of it
+//! - [`ten_by_ten`]: two agents with ten candidates each, of which only the relayed ones connect
 //! - [`cost`]: what one ICE connection costs, measured the same way for every implementation
 //! - [`instructions`]: how many instructions something takes
 //! - [`allocations`]: an allocator that counts
@@ -25,4 +26,5 @@ pub mod matrix;
 #[cfg(feature = "session")]
 pub mod peer;
 pub mod seeds;
+pub mod ten_by_ten;
 pub mod topology;

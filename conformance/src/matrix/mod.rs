@@ -4,12 +4,18 @@
 //! and two parties try. The two share nothing but the drawing.
 
 mod cell;
+pub mod command;
+mod contest;
+mod drawing;
 mod kind;
 pub mod oracle;
+mod record;
 mod stage;
+mod table;
 pub mod topology;
 
 pub use cell::{Cell, Outcome};
+pub use contest::{Beaten, Entrant, Results, beaten};
 pub use kind::{Kind, Networks, Servers, Shared};
 pub use oracle::{PathKind, Verdict};
 pub use topology::Topology;
