@@ -1,7 +1,7 @@
 //! `rice-proto`, the sans-IO part of librice: polled until it says to wait, then drained.
 //!
-//! Here all its candidates are handed to it. In a network it gathers by itself, as its documentation says: see
-//! [`crate::rice_party`].
+//! Here all its candidates are handed to it. In a network it gathers by itself, as its documentation says:
+//! `rice_party.rs`.
 
 use std::net::{IpAddr, SocketAddr};
 
