@@ -51,9 +51,7 @@ impl Cell {
     /// Lets two of a kind try.
     #[must_use]
     pub fn run<P: Party>(self, seed: u64) -> Outcome {
-        let topology = Topology::new(self.networks, self.servers);
-        let (internet, hosts) = stage::build::<P, Word<P>>(&topology, seed);
-        Run { internet, hosts, selected: [None; 2], outcome: Outcome::default() }.finish(&topology)
+        Outcome::of::<P>(&Topology::new(self.networks, self.servers), seed)
     }
 }
 
@@ -79,6 +77,13 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Lets two of a kind try in a network of any shape.
+    #[must_use]
+    pub fn of<P: Party>(topology: &Topology, seed: u64) -> Self {
+        let (internet, hosts) = stage::build::<P, Word<P>>(topology, seed);
+        Run { internet, hosts, selected: [None; 2], outcome: Self::default() }.finish(topology)
+    }
+
     /// What is wrong with it.
     #[must_use]
     pub fn differs_from(&self, verdict: &Verdict) -> Option<String> {

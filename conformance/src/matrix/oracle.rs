@@ -309,29 +309,28 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The router in this realm, seen from outside, that has the address or knows the way to it.
+    /// The router in this realm that has the address, or knows the way to it because it does not translate.
     fn router_for(&self, realm: Realm, to: &Address) -> Option<usize> {
-        let inward = match &**to {
-            Term::Outside { router, .. } => Some(*router),
-            Term::Socket { side, .. } => {
-                // Up from the machine as long as routers do not translate.
-                let v4 = self.is_v4(to);
-                let mut at = self.topology.machines[*side].realm;
-                loop {
-                    let router = self.topology.way_out(at)?;
-                    let family = if v4 { router.config.v4 } else { router.config.v6 };
-                    if family != Family::Routed {
-                        return None;
-                    }
-                    if router.outer == realm {
-                        break Some(at - 1);
-                    }
-                    at = router.outer;
-                }
+        let (owner, mut at) = match &**to {
+            Term::Socket { side, .. } => (None, self.topology.machines[*side].realm),
+            Term::Outside { router, .. } => (Some(*router), self.topology.routers[*router].outer),
+            _ => return None,
+        };
+        if at == realm {
+            return owner;
+        }
+        let is_v4 = self.is_v4(to);
+        loop {
+            let router = self.topology.way_out(at)?;
+            let family = if is_v4 { router.config.v4 } else { router.config.v6 };
+            if family != Family::Routed {
+                return None;
             }
-            _ => None,
-        }?;
-        (self.topology.routers[inward].outer == realm).then_some(inward)
+            if router.outer == realm {
+                return Some(at - 1);
+            }
+            at = router.outer;
+        }
     }
 
     /// Through a router from inside.
@@ -388,7 +387,9 @@ impl<'a> World<'a> {
         if !lets_udp_through(&router.config.firewall) {
             return None;
         }
-        if let Term::Outside { inside, toward, .. } = &*to {
+        if let Term::Outside { router: owner, inside, toward } = &*to
+            && *owner == number
+        {
             let is_v4 = self.is_v4(&to);
             let Family::Translated(nat) = (if is_v4 { router.config.v4 } else { router.config.v6 }) else {
                 return None;
