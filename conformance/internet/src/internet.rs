@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use frazil::{Instant, Path};
+use frazil::{Instant, Path, Protocol};
 
 use crate::clock::Clock;
 use crate::drops::Drops;
@@ -271,6 +271,13 @@ impl<E: Endpoint, A> Internet<E, A> {
     #[must_use]
     pub fn drops(&self) -> &Drops {
         &self.fabric.drops
+    }
+
+    /// The streams that a host has open or is opening.
+    #[must_use]
+    pub fn streams_of(&self, host: HostId) -> Vec<Path> {
+        let keys = self.streams.of(Node::Host(host));
+        keys.map(|key| Path { protocol: Protocol::Tcp, local: key.local, remote: key.remote }).collect()
     }
 
     /// Whether the host's machine is suspended, so that nobody can call its endpoint.

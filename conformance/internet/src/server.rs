@@ -70,6 +70,8 @@ pub(crate) struct Server {
     pub(crate) up: bool,
     pub(crate) timer: Option<Ticket>,
     acts: VecDeque<Act>,
+    /// Whose packet came last.
+    asker: Option<SocketAddr>,
 }
 
 /// Where clients reach an engine.
@@ -94,6 +96,7 @@ impl Server {
             up: true,
             timer: None,
             acts: VecDeque::new(),
+            asker: None,
         };
         server.restart();
         server
@@ -134,14 +137,9 @@ impl Server {
 
     fn give(&mut self, socket: Socket, transmit: Transmit<Vec<u8>>, now: Instant) {
         let Some(engine) = self.engines.get_mut(&socket) else { return };
-        let client = transmit.from;
+        self.asker = Some(transmit.from);
         if let Some(answer) = engine.recv(transmit, at(now)) {
-            let mut answer = answer.build();
-            // turn-server-proto 0.7.3 addresses its answers to Binding requests to itself.
-            if answer.to == socket.1 {
-                answer.to = client;
-            }
-            self.acts.push_back(act(answer));
+            self.perform(answer.build());
         }
     }
 
@@ -160,11 +158,26 @@ impl Server {
         self.acts.pop_front()
     }
 
+    fn perform(&mut self, transmit: Transmit<Vec<u8>>) {
+        let Transmit { data, transport, from, mut to } = transmit;
+        // The engine addresses what answers a Binding request to itself.
+        if let Some(asker) = self.asker
+            && to == from
+        {
+            to = asker;
+        }
+        self.acts.push_back(match transport {
+            TransportType::Udp => Act::Send { from, to, datagram: data },
+            TransportType::Tcp => Act::Write { local: from, remote: to, data },
+        });
+    }
+
     fn poll_engine(&mut self, socket: Socket, now: Instant) -> Instant {
         loop {
             let engine = self.engines.get_mut(&socket).expect("asked for by its key");
-            while let Some(transmit) = engine.poll_transmit(at(now)) {
-                self.acts.push_back(act(transmit));
+            if let Some(transmit) = engine.poll_transmit(at(now)) {
+                self.perform(transmit);
+                continue;
             }
             match engine.poll(at(now)) {
                 TurnServerPollRet::WaitUntil(until) => return Instant::from_nanos(until.as_nanos().unsigned_abs()),
@@ -242,12 +255,4 @@ impl TurnServer {
 
 fn at(now: Instant) -> EngineInstant {
     EngineInstant::from_nanos(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))
-}
-
-fn act(transmit: Transmit<Vec<u8>>) -> Act {
-    let Transmit { data, transport, from, to } = transmit;
-    match transport {
-        TransportType::Udp => Act::Send { from, to, datagram: data },
-        TransportType::Tcp => Act::Write { local: from, remote: to, data },
-    }
 }

@@ -79,6 +79,12 @@ impl Streams {
         self.connections.get_mut(&key)
     }
 
+    pub(crate) fn of(&self, node: Node) -> impl Iterator<Item = StreamKey> + '_ {
+        let lowest = SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), 0);
+        let from = StreamKey { node, local: lowest, remote: lowest };
+        self.connections.range(from..).map(|(key, _)| *key).take_while(move |key| key.node == node)
+    }
+
     pub(crate) fn remove(&mut self, key: StreamKey) -> Option<Stream> {
         self.connections.remove(&key)
     }

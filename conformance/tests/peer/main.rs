@@ -182,10 +182,13 @@ fn slow_signalling_is_no_failure() {
     });
 }
 
+/// How many datagrams DTLS makes, and when, is chance that no seed rules. So ICE must take no hints from them here;
+/// that it does the same with the same traffic is shown for agents alone.
 #[test]
 fn the_same_seed_gives_the_same_ice() {
     seeds::check("peer", "the_same_seed_gives_the_same_ice", 20, |seed| {
-        let scenario = Scenario::undisturbed(seed);
+        let mut scenario = Scenario::undisturbed(seed);
+        scenario.watches_traffic = false;
         let stun = || {
             let mut run = Run::new(&scenario);
             run.start_record();

@@ -1,5 +1,6 @@
 //! The agent: the state machine that the rest of this room serves.
 
+mod grant;
 mod lite;
 mod network;
 mod receive;
@@ -30,6 +31,9 @@ use crate::time::{Instant, Timeline};
 
 /// How many candidates of our own an agent takes.
 const MAX_LOCAL_CANDIDATES: usize = 64;
+
+/// The longest Ta that the other side can impose.
+const MAX_REMOTE_PACING: Duration = Duration::from_secs(1);
 
 /// An ICE agent for one data stream.
 ///
@@ -72,6 +76,8 @@ pub struct Agent {
     next_check_at: Instant,
     selected: Option<Selected>,
     moves: Moves,
+    /// When pairs that had failed were last tried again.
+    searched: Option<Instant>,
     /// When to see to the pairs that are held ready.
     next_backup: Option<Instant>,
     outgoing: VecDeque<Outgoing>,
@@ -146,6 +152,7 @@ impl Agent {
             next_check_at: now,
             selected: None,
             moves: Moves::default(),
+            searched: None,
             next_backup: None,
             outgoing: VecDeque::new(),
             events: VecDeque::new(),
@@ -204,9 +211,10 @@ impl Agent {
     }
 
     /// Takes the Ta that the other side announced: both use the longer one (RFC 8445 section 14.2). Who announces
-    /// none means 50 ms (RFC 8839 section 5.9).
+    /// none means 50 ms (RFC 8839 section 5.5). More than a second counts as a second, so that the other side cannot
+    /// put off a failure for ever.
     pub fn set_remote_pacing(&mut self, pacing: Duration) {
-        self.pacing = self.config.pacing.max(pacing);
+        self.pacing = self.config.pacing.max(pacing.min(MAX_REMOTE_PACING));
     }
 
     /// Whether both sides have announced the ICE option `renomination`: then the controlling one may nominate another
@@ -287,7 +295,8 @@ impl Agent {
         self.settle(now);
     }
 
-    /// Adds a candidate of the other side (RFC 8838 section 11). One that is known is not added again.
+    /// Adds a candidate of the other side (RFC 8838 section 11). One that is known is not added again, and one that
+    /// comes after [the end](Self::end_of_remote_candidates) is passed over (section 14).
     ///
     /// # Errors
     /// If nothing can be sent to it or there are too many.
@@ -295,6 +304,9 @@ impl Agent {
         let now = self.line.advance(now);
         self.refuse_when_over()?;
         candidate.check_address()?;
+        if self.current.remote_gathered {
+            return Ok(());
+        }
         let place = match self.current.remote_at(candidate.protocol, candidate.address) {
             Some(place) if self.current.remotes[place].kind == CandidateKind::PeerReflexive => {
                 // Its check was faster than the signalling. The pair of that check keeps its place (RFC 8838
@@ -313,10 +325,8 @@ impl Agent {
                 self.form_pair(self.current.number, local, place);
             }
         }
-        if !self.current.remote_gathered {
-            let patience = now + self.config.patience;
-            self.current.patience = self.current.patience.map(|at| at.max(patience));
-        }
+        let patience = now + self.config.patience;
+        self.current.patience = self.current.patience.map(|at| at.max(patience));
         self.settle(now);
         Ok(())
     }
