@@ -290,7 +290,7 @@ mod requests {
             assert_eq!(times.len(), 8);
             assert!(times.windows(2).all(|two| two[1] - two[0] == Duration::from_millis(used)));
         }
-        assert_eq!(Config::default().pacing, Duration::from_millis(50));
+        assert_eq!(Config::default().pacing, Duration::from_millis(20));
     }
 
     #[test]
