@@ -99,7 +99,10 @@ fn check_connected(scenario: &Scenario, run: &Run<'_>) {
         let later = connection.iter().map(|(_, state)| *state).skip_while(|state| *state != Connected);
         let interrupted = later.clone().any(|state| ![Connected, Disconnected].contains(&state));
         assert!(!interrupted, "side {side} was not connected all the time: {:?}", later.collect::<Vec<_>>());
-        assert!(peer.pairs().any(|pair| pair.selected), "side {side} is still on a path from before a restart");
+        assert!(
+            peer.pairs().any(|pair| pair.selected.is_some()),
+            "side {side} is still on a path from before a restart"
+        );
     }
     let [a, b] = [0, 1].map(|side| run.peer(side).selected_pair().expect("it is connected"));
     assert!(are_mirror_images(&a, &b), "{a:?}\n{b:?}");
@@ -179,10 +182,13 @@ fn slow_signalling_is_no_failure() {
     });
 }
 
+/// How many datagrams DTLS makes, and when, is chance that no seed rules. So ICE must take no hints from them here;
+/// that it does the same with the same traffic is shown for agents alone.
 #[test]
 fn the_same_seed_gives_the_same_ice() {
     seeds::check("peer", "the_same_seed_gives_the_same_ice", 20, |seed| {
-        let scenario = Scenario::undisturbed(seed);
+        let mut scenario = Scenario::undisturbed(seed);
+        scenario.watches_traffic = false;
         let stun = || {
             let mut run = Run::new(&scenario);
             run.start_record();

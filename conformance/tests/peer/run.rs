@@ -116,6 +116,7 @@ impl<'a> Run<'a> {
             let host = network.add_host(Instant::ZERO + of.clock, |now| {
                 let mut config = Config::default();
                 config.send_buffer = of.send_buffer;
+                config.ice.watch_traffic = scenario.watches_traffic;
                 PeerEndpoint::new(|| Peer::new(config, peer_seed(scenario.seed, side), now).expect("it is possible"))
             });
             network.set_timer_slack(host, of.timer_slack);

@@ -1,21 +1,27 @@
 //! The agent: the state machine that the rest of this room serves.
 
+mod grant;
+mod lite;
+mod network;
 mod receive;
 mod send;
 mod settle;
+mod upkeep;
 
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 use self::send::Outgoing;
+use self::upkeep::{Doubt, Moves};
 use super::checks::{Checks, Expired, Purpose};
 use super::consent::Consent;
 use super::generation::{Generation, Remote};
-use super::pair::{Pair, PairKey, pair_priority};
+use super::liveness::Liveness;
+use super::pair::{Pair, PairClass, PairKey, pair_priority};
 use super::{
-    Candidate, CandidateError, CandidateKind, Config, Counters, Credentials, Event, Failure, LocalCandidate,
-    PairReport, Role, State,
+    Candidate, CandidateError, CandidateKind, Config, Counters, Credentials, Event, Failure, InterfaceKind,
+    LocalCandidate, PairFate, PairReport, Role, SelectionCause, State,
 };
 use crate::Seed;
 use crate::path::{Path, PathId, Paths, Transmit};
@@ -25,6 +31,9 @@ use crate::time::{Instant, Timeline};
 
 /// How many candidates of our own an agent takes.
 const MAX_LOCAL_CANDIDATES: usize = 64;
+
+/// The longest Ta that the other side can impose.
+const MAX_REMOTE_PACING: Duration = Duration::from_secs(1);
 
 /// An ICE agent for one data stream.
 ///
@@ -40,7 +49,12 @@ pub struct Agent {
     tie_breaker: u64,
     state: State,
     failure: Option<Failure>,
+    /// Our candidates, those included that are gone: pairs name them by place.
     locals: Vec<LocalCandidate>,
+    /// What it costs to use each of them; none if it is gone.
+    costs: Vec<Option<u16>>,
+    /// Those that are there, as the other side knows them.
+    present: Vec<LocalCandidate>,
     gathered: bool,
     paths: Paths<Occupant>,
     current: Generation,
@@ -48,9 +62,24 @@ pub struct Agent {
     /// until the new one has one.
     previous: Option<Generation>,
     checks: Checks,
+    /// The least time between two of our checks: what the configuration says, or the other side if that is more.
+    pacing: Duration,
+    /// Both sides know the ICE option `renomination`.
+    renomination: bool,
+    /// The other side sends no checks.
+    remote_lite: bool,
+    /// How many nominations we have sent, or the highest that we have followed.
+    nominations: u32,
+    /// We answer checks with 403.
+    revoked: bool,
     /// Pacing allows no check before this.
     next_check_at: Instant,
     selected: Option<Selected>,
+    moves: Moves,
+    /// When pairs that had failed were last tried again.
+    searched: Option<Instant>,
+    /// When to see to the pairs that are held ready.
+    next_backup: Option<Instant>,
     outgoing: VecDeque<Outgoing>,
     events: VecDeque<Event>,
     counters: Counters,
@@ -70,7 +99,14 @@ struct Selected {
     pair: PairKey,
     path: PathId,
     nominated: bool,
+    cause: SelectionCause,
     consent: Consent,
+    liveness: Liveness,
+    doubt: Option<Doubt>,
+    /// The other side sends application datagrams over it too.
+    joined: bool,
+    /// Another pair over which they come since, and how many came in a row.
+    elsewhere: Option<(PairKey, u32)>,
 }
 
 /// What became of a datagram.
@@ -93,6 +129,7 @@ impl Agent {
         let mut rng = Rng::new(seed);
         let credentials = Credentials::random(&mut rng);
         Self {
+            pacing: config.pacing,
             config,
             tie_breaker: rng.u64(),
             rng,
@@ -101,13 +138,22 @@ impl Agent {
             state: State::New,
             failure: None,
             locals: Vec::new(),
+            costs: Vec::new(),
+            present: Vec::new(),
             gathered: false,
             paths: Paths::new(),
             current: Generation::new(0, credentials),
             previous: None,
             checks: Checks::default(),
+            renomination: false,
+            remote_lite: false,
+            nominations: 0,
+            revoked: false,
             next_check_at: now,
             selected: None,
+            moves: Moves::default(),
+            searched: None,
+            next_backup: None,
             outgoing: VecDeque::new(),
             events: VecDeque::new(),
             counters: Counters::default(),
@@ -129,7 +175,7 @@ impl Agent {
     /// Our candidates.
     #[must_use]
     pub fn local_candidates(&self) -> &[LocalCandidate] {
-        &self.locals
+        &self.present
     }
 
     /// Whether all our candidates are known.
@@ -164,6 +210,32 @@ impl Agent {
         }
     }
 
+    /// Takes the Ta that the other side announced: both use the longer one (RFC 8445 section 14.2). Who announces
+    /// none means 50 ms (RFC 8839 section 5.5). More than a second counts as a second, so that the other side cannot
+    /// put off a failure for ever.
+    pub fn set_remote_pacing(&mut self, pacing: Duration) {
+        self.pacing = self.config.pacing.max(pacing.min(MAX_REMOTE_PACING));
+    }
+
+    /// Whether both sides have announced the ICE option `renomination`: then the controlling one may nominate another
+    /// pair without a restart when that is clearly better.
+    pub fn set_renomination(&mut self, agreed: bool) {
+        self.renomination = agreed;
+    }
+
+    /// Whether the other side is lite (RFC 8445 section 2.5): it answers checks and sends none.
+    pub fn set_remote_lite(&mut self, lite: bool, now: Instant) {
+        let now = self.line.advance(now);
+        self.remote_lite = lite;
+        self.settle(now);
+    }
+
+    /// Takes our consent to receive back (RFC 7675 section 5.2): from now on checks are refused with 403, and a path
+    /// that the other side uses is one that it has to leave.
+    pub fn revoke_consent(&mut self) {
+        self.revoked = true;
+    }
+
     /// What was received and not used.
     #[must_use]
     pub fn counters(&self) -> Counters {
@@ -175,18 +247,25 @@ impl Agent {
     /// # Errors
     /// If nothing can be sent to it, it is there already, or there are too many.
     pub fn add_local_candidate(&mut self, local: LocalCandidate, now: Instant) -> Result<(), CandidateError> {
+        self.add_local(local, InterfaceKind::Unknown.typical_cost(), now)
+    }
+
+    fn add_local(&mut self, local: LocalCandidate, cost: u16, now: Instant) -> Result<(), CandidateError> {
         let now = self.line.advance(now);
         self.refuse_when_over()?;
         local.candidate.check_address()?;
         let address = local.candidate.address;
-        if self.locals.iter().any(|known| known.base == local.base && known.candidate.address == address) {
+        let same = |known: &LocalCandidate| known.base == local.base && known.candidate.address == address;
+        if self.present.iter().any(|known| same(known) && known.candidate.protocol == local.candidate.protocol) {
             return Err(CandidateError::Duplicate(address));
         }
-        if self.locals.len() >= MAX_LOCAL_CANDIDATES {
-            return Err(CandidateError::TooMany(MAX_LOCAL_CANDIDATES));
+        let place = self.place_for_local().ok_or(CandidateError::TooMany(MAX_LOCAL_CANDIDATES))?;
+        if place == self.locals.len() {
+            self.locals.push(local);
+            self.costs.push(None);
         }
-        let place = self.locals.len();
-        self.locals.push(local);
+        (self.locals[place], self.costs[place]) = (local, Some(cost));
+        self.present.push(local);
         self.events.push_back(Event::LocalCandidate(local));
         for remote in 0..self.current.remotes.len() {
             self.form_pair(self.current.number, place, remote);
@@ -216,7 +295,8 @@ impl Agent {
         self.settle(now);
     }
 
-    /// Adds a candidate of the other side (RFC 8838 section 11). One that is known is not added again.
+    /// Adds a candidate of the other side (RFC 8838 section 11). One that is known is not added again, and one that
+    /// comes after [the end](Self::end_of_remote_candidates) is passed over (section 14).
     ///
     /// # Errors
     /// If nothing can be sent to it or there are too many.
@@ -224,6 +304,9 @@ impl Agent {
         let now = self.line.advance(now);
         self.refuse_when_over()?;
         candidate.check_address()?;
+        if self.current.remote_gathered {
+            return Ok(());
+        }
         let place = match self.current.remote_at(candidate.protocol, candidate.address) {
             Some(place) if self.current.remotes[place].kind == CandidateKind::PeerReflexive => {
                 // Its check was faster than the signalling. The pair of that check keeps its place (RFC 8838
@@ -238,12 +321,12 @@ impl Agent {
             None => self.current.push_remote(candidate),
         };
         for local in 0..self.locals.len() {
-            self.form_pair(self.current.number, local, place);
+            if self.costs[local].is_some() {
+                self.form_pair(self.current.number, local, place);
+            }
         }
-        if !self.current.remote_gathered {
-            let patience = now + self.config.patience;
-            self.current.patience = self.current.patience.map(|at| at.max(patience));
-        }
+        let patience = now + self.config.patience;
+        self.current.patience = self.current.patience.map(|at| at.max(patience));
         self.settle(now);
         Ok(())
     }
@@ -289,6 +372,8 @@ impl Agent {
             self.change_state(State::New);
         }
         self.failure = None;
+        self.nominations = 0;
+        self.next_backup = None;
         self.settle(now);
     }
 
@@ -331,13 +416,14 @@ impl Agent {
         }
         while let Some(expired) = self.checks.poll_expired(now) {
             match expired {
-                Expired::Again(id) => self.send_again(id),
+                Expired::Again(id) => self.send_again(id, now),
                 Expired::Failed(id, check) => {
                     if check.purpose == Purpose::Connectivity && !check.superseded {
-                        self.fail_pair(check.generation, check.pair);
+                        self.fail_pair(check.generation, check.pair, PairFate::Unanswered);
                     } else if let Some(list) = self.generation_mut(check.generation).map(|g| &mut g.list) {
-                        let superseded = &mut list.get_mut(check.pair).superseded;
-                        *superseded = superseded.filter(|&other| other != id);
+                        let pair = list.get_mut(check.pair);
+                        pair.superseded = pair.superseded.filter(|&other| other != id);
+                        pair.quality.unanswered(check.timer.sent());
                     }
                 }
             }
@@ -371,13 +457,15 @@ impl Agent {
     /// Asks to send an application datagram of `len` bytes: over which path it may go now, if over any.
     ///
     /// There is one only while the other side consents (RFC 7675).
-    pub fn send(&mut self, len: usize) -> Option<PathId> {
-        let selected = self.selected?;
-        let generation = self.generation_mut(selected.generation)?;
-        let stats = &mut generation.list.get_mut(selected.pair).stats;
+    pub fn send(&mut self, len: usize, now: Instant) -> Option<PathId> {
+        let now = self.line.advance(now);
+        let selected = self.selected.as_mut()?;
+        selected.liveness.sent(now);
+        let (generation, pair, path) = (selected.generation, selected.pair, selected.path);
+        let stats = &mut self.generation_mut(generation)?.list.get_mut(pair).stats;
         stats.datagrams_sent += 1;
         stats.bytes_sent += len as u64;
-        Some(selected.path)
+        Some(path)
     }
 
     /// Whether the other side has checked a pair of the current generation, which shows that it has our
@@ -402,7 +490,7 @@ impl Agent {
 
     fn report(&self, generation: &Generation, key: PairKey) -> PairReport {
         let pair = generation.list.get(key);
-        let selected = self.selected.is_some_and(|s| s.generation == generation.number && s.pair == key);
+        let selected = self.selected.filter(|s| s.generation == generation.number && s.pair == key);
         PairReport {
             path: pair.path,
             local: pair.valid.unwrap_or(self.locals[pair.local]),
@@ -410,7 +498,9 @@ impl Agent {
             priority: pair.priority,
             state: pair.state,
             nominated: pair.nominated,
-            selected,
+            fate: pair.fate,
+            silent: pair.silent,
+            selected: selected.map(|selected| selected.cause),
             stats: pair.stats,
         }
     }
@@ -444,14 +534,21 @@ impl Agent {
         let generation = if is_current { &mut self.current } else { self.previous.as_mut()? };
         let (ours, theirs) = (&self.locals[local], &generation.remotes[remote]);
         let protocol = ours.candidate.protocol;
-        // A check for a server-reflexive candidate leaves from its base, which has a candidate of its own: such a
+        // A check for a server-reflexive candidate leaves from its base. If that has a candidate of its own, such a
         // pair is redundant before it is formed (section 6.1.2.4).
-        let sends = matches!(ours.candidate.kind, CandidateKind::Host | CandidateKind::Relayed);
+        let of_base = |other: &LocalCandidate| other.base == ours.base && other.candidate.protocol == protocol;
+        let sends = match ours.candidate.kind {
+            CandidateKind::Host | CandidateKind::Relayed => true,
+            CandidateKind::ServerReflexive | CandidateKind::PeerReflexive => {
+                !self.present.iter().any(|other| other.candidate.kind == CandidateKind::Host && of_base(other))
+            }
+        };
         if !sends || protocol != theirs.protocol || !go_together(ours.base.ip(), theirs.address.ip()) {
             return None;
         }
         let priority = pair_priority(self.role, ours.candidate.priority, theirs.priority);
         let foundations = (ours.candidate.foundation, theirs.foundation);
+        let class = PairClass { local: ours.candidate.kind, remote: theirs.kind, is_ipv4: theirs.address.is_ipv4() };
         let path = Path { protocol, local: ours.base, remote: with_scope_of(theirs.address, ours.base) };
         let path = self.paths.intern(path);
         let mut occupant = self.paths.occupant(path).copied().unwrap_or(Occupant { current: None, previous: None });
@@ -459,7 +556,8 @@ impl Agent {
         if place.is_some() {
             return *place;
         }
-        let key = generation.list.add(Pair::new(path, local, remote, priority), foundations, self.config.max_pairs);
+        let key =
+            generation.list.add(Pair::new(path, local, remote, priority, class), foundations, self.config.max_pairs);
         *place = Some(key);
         self.paths.occupy(path, Some(occupant));
         Some(key)
@@ -525,7 +623,6 @@ fn without_flow(mut address: SocketAddr) -> SocketAddr {
 }
 
 /// RFC 8445 section 14.3: the timer grows with the number of checks that share the pace.
-fn scaled_rto(config: &Config, active: usize) -> Duration {
-    let shared = config.pacing.saturating_mul(u32::try_from(active).unwrap_or(u32::MAX));
-    config.retransmission.rto.max(shared)
+fn scaled_rto(rto: Duration, pacing: Duration, active: usize) -> Duration {
+    rto.max(pacing.saturating_mul(u32::try_from(active).unwrap_or(u32::MAX)))
 }

@@ -206,6 +206,54 @@ impl LocalCandidate {
             base,
         }
     }
+
+    /// A server-reflexive candidate: the address from which the STUN server at `server` saw datagrams of the
+    /// socket at `base` come. The host candidate of the same base sends its checks.
+    #[must_use]
+    pub fn server_reflexive(
+        protocol: Protocol,
+        address: SocketAddr,
+        base: SocketAddr,
+        server: IpAddr,
+        local_preference: u16,
+    ) -> Self {
+        let kind = CandidateKind::ServerReflexive;
+        Self {
+            candidate: Candidate {
+                kind,
+                protocol,
+                address,
+                priority: priority(kind.type_preference(), local_preference),
+                foundation: Foundation::of(kind, base.ip(), Some(server), protocol),
+                related: Some(base),
+            },
+            base,
+        }
+    }
+
+    /// A relayed candidate: an address that the TURN server at `server` lends to who it sees as `mapped`. It is its
+    /// own base: what is sent from it goes through the server.
+    #[must_use]
+    pub fn relayed(
+        protocol: Protocol,
+        address: SocketAddr,
+        mapped: SocketAddr,
+        server: IpAddr,
+        local_preference: u16,
+    ) -> Self {
+        let kind = CandidateKind::Relayed;
+        Self {
+            candidate: Candidate {
+                kind,
+                protocol,
+                address,
+                priority: priority(kind.type_preference(), local_preference),
+                foundation: Foundation::of(kind, address.ip(), Some(server), protocol),
+                related: Some(mapped),
+            },
+            base: address,
+        }
+    }
 }
 
 impl Candidate {

@@ -9,6 +9,10 @@ use crate::session::{self, Certificate};
 pub struct Config {
     /// Its ICE agent.
     pub ice: ice::Config,
+    /// Whether host candidates are told under `.local` names in place of the machine's addresses, and nothing else
+    /// that is told gives those away (draft-ietf-mmusic-mdns-ice-candidates). The driver has to answer for the
+    /// names: [`Event::PublishName`](super::Event::PublishName). Only peers on the same link can look them up. No.
+    pub mdns_candidates: bool,
     /// Its certificate; a new one is made if there is none.
     pub certificate: Option<Certificate>,
     /// The largest message in bytes that is received, told as `a=max-message-size`. 262,144.
@@ -28,6 +32,7 @@ impl Default for Config {
         let session = session::Config::default();
         Self {
             ice: ice::Config::default(),
+            mdns_candidates: false,
             certificate: session.certificate,
             max_message_size: session.max_message_size,
             mtu: session.mtu,

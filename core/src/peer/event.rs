@@ -1,5 +1,7 @@
 //! What a peer reports.
 
+use std::net::IpAddr;
+
 use super::names::ResolveId;
 use super::state::ConnectionState;
 use crate::ice;
@@ -23,11 +25,29 @@ pub enum Event {
     ConnectionStateChange(ConnectionState),
     /// W3C `selectedcandidatepairchange`. It may name a pair again that has become the nominated one.
     SelectedPairChange(Box<ice::PairReport>),
+    /// An ICE restart has found no path, for this reason. The one from before it stays in use.
+    IceRestartFailed(ice::Failure),
+    /// The machine's addresses have changed, and this is what became of the path in use. Where it was lost, an ICE
+    /// restart (`Peer::restart_ice`) tells the other side of the new addresses.
+    NetworkChange(ice::NetworkChange),
     /// Resolve the name, by multicast DNS if it ends in `.local`, and answer with `Peer::handle_resolved`.
     Resolve {
         /// To be given with the answer.
         request: ResolveId,
         /// The host name.
+        name: String,
+    },
+    /// Answer for this name by multicast DNS on the link that the address is on (RFC 6762), until it is withdrawn.
+    /// It comes before the candidate that has the name.
+    PublishName {
+        /// A UUID below `.local`, which nobody else has.
+        name: String,
+        /// Its only address.
+        address: IpAddr,
+    },
+    /// Say goodbye to a name that was published, and answer for it no more.
+    WithdrawName {
+        /// The name.
         name: String,
     },
     /// W3C `datachannel`: the other side opened a channel, and it is open.

@@ -38,7 +38,7 @@ impl Agent {
     /// Sends a check for a pair (RFC 8445 section 7.2).
     pub(super) fn send_check(&mut self, key: PairKey, now: Instant) {
         let config = RetransmissionConfig {
-            rto: scaled_rto(&self.config, self.current.list.active()),
+            rto: scaled_rto(self.config.retransmission.rto, self.pacing, self.current.list.active()),
             ..self.config.retransmission
         };
         let nominate = self.role == Role::Controlling && self.current.nominating == Some(key);
@@ -54,6 +54,9 @@ impl Agent {
         }
         if self.current.list.get(key).state != PairState::Succeeded {
             self.current.list.set_state(key, PairState::InProgress);
+        }
+        if nominate {
+            self.nominations += 1;
         }
         let number = self.current.number;
         let id = self.send_request(number, key, Purpose::Connectivity, nominate, config, now);
@@ -76,11 +79,24 @@ impl Agent {
         self.send_request(selected.generation, selected.pair, Purpose::Consent, nominate, config, now);
     }
 
-    pub(super) fn send_again(&mut self, id: TransactionId) {
-        let Some(&Check { generation, pair, .. }) = self.checks.get(id) else { return };
-        if let Some(generation) = self.generation_mut(generation) {
-            generation.list.get_mut(pair).stats.requests_sent += 1;
+    /// Asks on a valid pair that is not in use whether it still works, which renews our consent to use it.
+    pub(super) fn send_probe(&mut self, generation: u32, key: PairKey, now: Instant) {
+        let Some(of) = self.generation(generation) else { return };
+        let round_trip = of.list.get(key).quality.round_trip().unwrap_or_default();
+        let rto = self.config.retransmission.rto.max(round_trip * 2);
+        let config = RetransmissionConfig::within(rto, self.config.consent_interval, self.config.consent_lifetime);
+        self.send_request(generation, key, Purpose::Consent, false, config, now);
+    }
+
+    pub(super) fn send_again(&mut self, id: TransactionId, now: Instant) {
+        let Some(&Check { generation, pair, purpose, .. }) = self.checks.get(id) else { return };
+        if let Some(of) = self.generation_mut(generation) {
+            of.list.get_mut(pair).stats.requests_sent += 1;
             self.push(Outgoing::Request(id));
+        }
+        let in_use = self.selected.is_some_and(|s| s.generation == generation && s.pair == pair);
+        if in_use && purpose == Purpose::Consent {
+            self.begin_doubt(true, now);
         }
     }
 
@@ -122,6 +138,7 @@ impl Agent {
     ) -> TransactionId {
         let id = TransactionId(self.rng.array());
         let (role, tie_breaker) = (self.role, self.tie_breaker);
+        let nomination = (use_candidate && self.renomination).then_some(self.nominations);
         let locals = &self.locals;
         let of = if generation == self.current.number { Some(&mut self.current) } else { self.previous.as_mut() };
         if let Some(of) = of {
@@ -135,6 +152,7 @@ impl Agent {
                 role,
                 tie_breaker,
                 use_candidate,
+                nomination,
                 priority: peer_reflexive_priority(locals[pair.local].candidate.priority),
                 sent_at: now,
                 timer: Retransmission::new(config, now),

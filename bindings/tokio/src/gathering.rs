@@ -1,0 +1,46 @@
+//! A socket on each address of the machine that is to be used, as addresses come and go.
+
+use std::io;
+use std::ops::RangeInclusive;
+
+use crate::interfaces::{Interface, InterfacePolicy};
+use crate::socket::Socket;
+
+/// How many addresses are gathered at most: the best ones. A machine with many virtual networks has more,
+/// and each costs the other side checks.
+const MAX_SOCKETS: usize = 32;
+
+/// Where sockets are to be bound.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gathering {
+    pub(crate) policy: InterfacePolicy,
+    /// On these ports only.
+    pub(crate) ports: Option<RangeInclusive<u16>>,
+}
+
+/// Addresses with their new sockets, or with why there is none.
+pub(crate) type Bound = Vec<(Interface, io::Result<Socket>)>;
+
+impl Gathering {
+    /// Binds sockets on what is worth it among `listed` and has none yet; `taken` says which have one.
+    pub(crate) fn bind_new(&self, listed: Vec<Interface>, taken: &[&Interface]) -> Bound {
+        let mut new = self.policy.select(listed);
+        new.retain(|interface| !taken.iter().any(|taken| is_same(taken, interface)));
+        new.truncate(MAX_SOCKETS.saturating_sub(taken.len()));
+        let bind = |interface: Interface| {
+            let socket = Socket::bind(&interface, self.ports.as_ref());
+            (interface, socket)
+        };
+        new.into_iter().map(bind).collect()
+    }
+
+    /// What is said of `interface` among `listed`, if the machine still has the address. It need not be worth a
+    /// new socket: what uses an address that has become worse may go on.
+    pub(crate) fn find<'l>(&self, interface: &Interface, listed: &'l [Interface]) -> Option<&'l Interface> {
+        listed.iter().find(|listed| is_same(listed, interface))
+    }
+}
+
+fn is_same(one: &Interface, other: &Interface) -> bool {
+    one.address == other.address && one.index == other.index
+}
