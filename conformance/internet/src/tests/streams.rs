@@ -341,3 +341,24 @@ fn a_server_that_forgot_a_connection_resets_it() {
     world.pass(seconds(1));
     assert_eq!(world.take_heard(), [(host, Heard::Closed(path))]);
 }
+
+#[test]
+fn streams_go_over_wires_too() {
+    let mut world = World::new();
+    let hosts = ["192.0.2.1", "192.0.2.2"].map(|address| {
+        let host = world.internet.add_host(Instant::ZERO, |_| Probe::default());
+        (host, at(ip(address), 7000))
+    });
+    let [(client, local), (server, remote)] = hosts;
+    let delay = Conditions::delay(millis(10));
+    world.internet.wire(local.ip(), remote.ip(), delay, delay);
+    world.internet.listen(server, remote);
+    world.request(client, StreamRequest::Connect { local, remote });
+    world.pass(seconds(1));
+    let ours = Path { protocol: Protocol::Tcp, local, remote };
+    let theirs = Path { local: remote, remote: local, ..ours };
+    assert_eq!(world.take_heard(), [(client, Heard::Opened(ours)), (server, Heard::Opened(theirs))]);
+    world.write(server, theirs, b"hello");
+    world.pass(seconds(1));
+    assert_eq!(world.take_heard(), [(client, Heard::Data(ours, b"hello".to_vec()))]);
+}
