@@ -22,16 +22,27 @@ pub(crate) struct Gathering {
 pub(crate) type Bound = Vec<(Interface, io::Result<Socket>)>;
 
 impl Gathering {
-    /// Binds sockets on what is worth it among `listed` and has none yet; `taken` says which have one.
+    /// Binds sockets on what is worth it among `listed`.
+    pub(crate) fn bind(&self, listed: Vec<Interface>) -> Bound {
+        self.bind_all(self.policy.select(listed), MAX_SOCKETS)
+    }
+
+    /// Binds sockets on what has come since; `taken` are the addresses that have one. A machine that is left with
+    /// its loopback interface will get better addresses again.
     pub(crate) fn bind_new(&self, listed: Vec<Interface>, taken: &[&Interface]) -> Bound {
         let mut new = self.policy.select(listed);
         new.retain(|interface| !taken.iter().any(|taken| is_same(taken, interface)));
-        new.truncate(MAX_SOCKETS.saturating_sub(taken.len()));
+        new.retain(|interface| self.policy.loopback || !interface.is_loopback());
+        self.bind_all(new, MAX_SOCKETS.saturating_sub(taken.len()))
+    }
+
+    fn bind_all(&self, mut interfaces: Vec<Interface>, most: usize) -> Bound {
+        interfaces.truncate(most);
         let bind = |interface: Interface| {
             let socket = Socket::bind(&interface, self.ports.as_ref());
             (interface, socket)
         };
-        new.into_iter().map(bind).collect()
+        interfaces.into_iter().map(bind).collect()
     }
 
     /// What is said of `interface` among `listed`, if the machine still has the address. It need not be worth a
