@@ -19,6 +19,7 @@ use crate::gathering::Gathering;
 use crate::interfaces::{Interface, interfaces};
 use crate::mdns::Responder;
 use crate::network::Monitor;
+use crate::pace::{Turn, Turns};
 use crate::pressure::{Held, Level, records};
 use crate::resolve::Resolver;
 use crate::shared::{Keeper, Shared, State};
@@ -56,6 +57,8 @@ pub(crate) struct Driver {
     queue: Arc<Queue>,
     sockets: Vec<Bound>,
     resolver: Resolver<ResolveId>,
+    /// None if the peer keeps its own pace.
+    turns: Option<Turns>,
     responder: Responder,
     gathering: Gathering,
     /// None if the peer keeps the sockets that it began with.
@@ -97,6 +100,7 @@ impl Driver {
         sockets: Vec<Socket>,
         gathering: Gathering,
         monitor: Option<Monitor>,
+        turns: Option<Turns>,
     ) -> Self {
         let gathered: Vec<Interface> = sockets.iter().map(|socket| socket.interface().clone()).collect();
         Self {
@@ -109,6 +113,7 @@ impl Driver {
             gathering,
             monitor,
             lost: false,
+            turns,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             deadline: None,
             held: Held::default(),
@@ -140,7 +145,8 @@ impl Driver {
                 state.core.handle_network_change(&self.hosts(), shared.clock.now());
             }
             self.drain(&mut state, &mut buffers.outbound);
-            self.deadline = state.core.poll_timeout();
+            let next_turn = self.take_turns(&mut state, &mut buffers.outbound);
+            self.deadline = [state.core.poll_timeout(), next_turn].into_iter().flatten().min();
             // The other side may have closed the peer too: nothing can happen any more.
             let closing = state.closing || state.core.connection_state() == ConnectionState::Closed;
             drop(state);
@@ -156,10 +162,29 @@ impl Driver {
         closing
     }
 
+    /// Sends the checks that it is the peer's turn to send, and gives when to ask for the next turn.
+    fn take_turns(&mut self, state: &mut State, outbound: &mut Outbound) -> Option<Instant> {
+        loop {
+            let now = self.shared.clock.now();
+            let turns = self.turns.as_mut()?;
+            let from = state.core.wants_check().map(|from| from.saturating_duration_since(now));
+            match turns.poll(from) {
+                Turn::Granted => {
+                    if !state.core.grant_check(self.shared.clock.now()) {
+                        turns.give_back();
+                    }
+                    self.drain(state, outbound);
+                }
+                Turn::Wait(wait) => return wait.map(|wait| now + wait),
+            }
+        }
+    }
+
     /// Waits until there is something for the core, gives it, and gives whether there is more at once.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let shared = Arc::clone(&self.shared);
         let mut worked = shared.lock().was_stirred(cx.waker()) || self.lost;
+        worked |= self.turns.as_mut().is_some_and(|turns| turns.was_stirred(cx.waker()));
         let mut more = false;
 
         BUFFERS.with_borrow_mut(|buffers| {

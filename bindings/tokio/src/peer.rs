@@ -18,6 +18,7 @@ use crate::event::{Event, Events};
 use crate::gathering::Gathering;
 use crate::interfaces::{Interface, InterfacePolicy, interfaces};
 use crate::network::Monitor;
+use crate::pace::Pace;
 use crate::shared::{Keeper, Limits, Shared, State};
 use crate::socket::Socket;
 
@@ -28,6 +29,7 @@ pub struct Builder {
     config: peer::Config,
     gathering: Gathering,
     follow_network: bool,
+    pace: Option<Pace>,
     limits: Limits,
 }
 
@@ -37,6 +39,7 @@ impl Default for Builder {
             config: peer::Config::default(),
             gathering: Gathering::default(),
             follow_network: true,
+            pace: Some(Pace::process()),
             limits: Limits { receive: 1 << 20 },
         }
     }
@@ -68,6 +71,13 @@ impl Builder {
         self
     }
 
+    /// The budget of checks that the peer shares with others, [that of the process](Pace::process) unless set. With
+    /// `None` it shares none. It decides on the `pace` of the ICE configuration.
+    pub fn pace(mut self, pace: Option<Pace>) -> Self {
+        self.pace = pace;
+        self
+    }
+
     /// How many bytes received on one channel may wait for the application, 1 MiB unless set. Above it the
     /// other side's data is held back. Some may still come in above: of long messages about one SCTP receive
     /// window, of short ones 2 MiB, and then a megabyte in a day at most.
@@ -91,7 +101,7 @@ impl Builder {
     ///
     /// # Panics
     /// When the runtime's I/O or time is not enabled.
-    pub fn start(self) -> Result<(Peer, Events), StartError> {
+    pub fn start(mut self) -> Result<(Peer, Events), StartError> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         let listed = interfaces().map_err(StartError::Interfaces)?;
         let (sockets, failures) = bind(&self.gathering, listed)?;
@@ -100,6 +110,7 @@ impl Builder {
         getrandom::fill(&mut seed).map_err(StartError::Seed)?;
         let clock = Clock::new();
         let now = clock.now();
+        self.config.ice.pace = if self.pace.is_some() { ice::Pace::Granted } else { ice::Pace::Own };
         let mut core = peer::Peer::new(self.config, seed, now).map_err(StartError::Setup)?;
         let hosts: Vec<HostSocket> = sockets.iter().map(Socket::host).collect();
         core.handle_network_change(&hosts, now);
@@ -112,7 +123,8 @@ impl Builder {
             queue.push(event);
         }
         let monitor = self.follow_network.then(Monitor::new);
-        let driver = Driver::new(shared, Arc::downgrade(&keeper), queue, sockets, self.gathering, monitor);
+        let turns = self.pace.as_ref().map(Pace::join);
+        let driver = Driver::new(shared, Arc::downgrade(&keeper), queue, sockets, self.gathering, monitor, turns);
         runtime.spawn(driver.run());
         Ok((Peer { keeper }, events))
     }

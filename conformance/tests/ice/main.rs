@@ -17,9 +17,6 @@ const CONNECTED: [State; 2] = [State::Connected, State::Completed];
 /// Once signalling is through and disturbances are over, this is enough to find a path that is not too bad.
 const ENOUGH_TO_CONNECT: Duration = Duration::from_secs(60);
 
-/// What late timers and datagrams under way add.
-const MARGIN: Duration = Duration::from_secs(5);
-
 /// No more timeouts than this in one second: 20 checks, and the timers of 16 pairs.
 const BUSIEST_SECOND: u32 = 60;
 

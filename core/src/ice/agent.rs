@@ -1,5 +1,6 @@
 //! The agent: the state machine that the rest of this room serves.
 
+mod grant;
 mod lite;
 mod network;
 mod receive;
@@ -30,6 +31,9 @@ use crate::time::{Instant, Timeline};
 
 /// How many candidates of our own an agent takes.
 const MAX_LOCAL_CANDIDATES: usize = 64;
+
+/// The longest Ta that the other side can impose.
+const MAX_REMOTE_PACING: Duration = Duration::from_secs(1);
 
 /// An ICE agent for one data stream.
 ///
@@ -72,6 +76,8 @@ pub struct Agent {
     next_check_at: Instant,
     selected: Option<Selected>,
     moves: Moves,
+    /// When pairs that had failed were last tried again.
+    searched: Option<Instant>,
     /// When to see to the pairs that are held ready.
     next_backup: Option<Instant>,
     outgoing: VecDeque<Outgoing>,
@@ -97,6 +103,10 @@ struct Selected {
     consent: Consent,
     liveness: Liveness,
     doubt: Option<Doubt>,
+    /// The other side sends application datagrams over it too.
+    joined: bool,
+    /// Another pair over which they come since, and how many came in a row.
+    elsewhere: Option<(PairKey, u32)>,
 }
 
 /// What became of a datagram.
@@ -142,6 +152,7 @@ impl Agent {
             next_check_at: now,
             selected: None,
             moves: Moves::default(),
+            searched: None,
             next_backup: None,
             outgoing: VecDeque::new(),
             events: VecDeque::new(),
@@ -200,9 +211,10 @@ impl Agent {
     }
 
     /// Takes the Ta that the other side announced: both use the longer one (RFC 8445 section 14.2). Who announces
-    /// none means 50 ms (RFC 8839 section 5.9).
+    /// none means 50 ms (RFC 8839 section 5.5). More than a second counts as a second, so that the other side cannot
+    /// put off a failure for ever.
     pub fn set_remote_pacing(&mut self, pacing: Duration) {
-        self.pacing = self.config.pacing.max(pacing);
+        self.pacing = self.config.pacing.max(pacing.min(MAX_REMOTE_PACING));
     }
 
     /// Whether both sides have announced the ICE option `renomination`: then the controlling one may nominate another
@@ -443,8 +455,8 @@ impl Agent {
     /// Asks to send an application datagram of `len` bytes: over which path it may go now, if over any.
     ///
     /// There is one only while the other side consents (RFC 7675).
-    pub fn send(&mut self, len: usize) -> Option<PathId> {
-        let now = self.line.now();
+    pub fn send(&mut self, len: usize, now: Instant) -> Option<PathId> {
+        let now = self.line.advance(now);
         let selected = self.selected.as_mut()?;
         selected.liveness.sent(now);
         let (generation, pair, path) = (selected.generation, selected.pair, selected.path);

@@ -76,6 +76,12 @@ impl Checks {
         }
     }
 
+    /// The requests of these that nominate were overtaken: they are not sent again.
+    pub(super) fn overtake_nominations(&mut self, of: impl Fn(&Check) -> bool) {
+        let nominations = self.by_id.values_mut().filter(|check| check.use_candidate);
+        nominations.filter(|check| of(check)).for_each(|check| check.superseded = true);
+    }
+
     /// Forgets what fails `keep`.
     pub(super) fn retain(&mut self, keep: impl Fn(&Check) -> bool) {
         let by_deadline = &mut self.by_deadline;

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::Pace;
 use crate::stun::RetransmissionConfig;
 
 /// Which agent decides on the pair (RFC 8445 section 2.3).
@@ -30,6 +31,8 @@ impl Role {
 pub struct Config {
     /// Ta: the least time between two checks (RFC 8445 section 14.2). 50 ms.
     pub pacing: Duration,
+    /// Whether the agent keeps this pace alone or together with others. Alone.
+    pub pace: Pace,
     /// How a check is repeated; its RTO grows with the number of pairs (RFC 8445 section 14.3).
     pub retransmission: RetransmissionConfig,
     /// How many pairs are on the check list at the most (RFC 8445 section 6.1.2.5). 100.
@@ -68,6 +71,7 @@ impl Default for Config {
         let retransmission = RetransmissionConfig::default();
         Self {
             pacing: Duration::from_millis(50),
+            pace: Pace::default(),
             retransmission,
             max_pairs: 100,
             max_remote_candidates: 64,

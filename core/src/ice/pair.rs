@@ -79,6 +79,8 @@ pub enum SelectionCause {
     Nominated,
     /// The one before fell silent.
     Silence,
+    /// The other side sends over it now, and no more over the one before.
+    Followed,
     /// The one before cannot be used any more: its socket is gone, or consent.
     Loss,
 }

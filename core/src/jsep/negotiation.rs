@@ -1,7 +1,9 @@
 //! The state machine of offer and answer.
 
 use super::applied::{Applied, Data, IceStart, Rejection, Transport};
-use super::local::{self, DATA_KIND, DATA_PROTOCOL, LocalData, LocalIce, LocalParameters, LocalSide};
+use super::local::{
+    self, DATA_KIND, DATA_PROTOCOL, ICE_OPTIONS, ICE2, LocalData, LocalIce, LocalParameters, LocalSide,
+};
 use super::remote::{self, Association, OfferedData, RemoteData, RemoteOffer, RunningAssociation};
 use super::trickle::{self, RemoteCandidate, Trickled, TrickledCandidate};
 use super::{Description, DescriptionKind, Error, Operation, SectionProblem, SignalingState};
@@ -135,8 +137,9 @@ impl Negotiation {
     pub fn controlling(&self) -> Option<bool> {
         match (&self.agreed, &self.phase) {
             (Some(agreed), _) => Some(agreed.controlling),
-            (None, Phase::LocalOffer(_)) => Some(true),
-            (None, Phase::RemoteOffer(offer)) => Some(offer.sdp.ice_lite()),
+            // Of a lite and a full side the full one does (RFC 8445 section 6.1.1).
+            (None, Phase::LocalOffer(_)) => Some(!self.parameters.lite),
+            (None, Phase::RemoteOffer(offer)) => Some(offer.sdp.ice_lite() && !self.parameters.lite),
             (None, _) => None,
         }
     }
@@ -164,7 +167,7 @@ impl Negotiation {
             data = Some(LocalData::new(place, ice));
             bundle = mid;
         }
-        let sdp = local::description(self.session_id, bundle.as_deref(), &["trickle", "ice2"], media);
+        let sdp = local::description(self.session_id, bundle.as_deref(), &ICE_OPTIONS, &self.parameters, media);
         let offer = LocalSide { sdp: self.number(sdp), data };
         let text = offer.sdp.to_string();
         self.created_offer = Some(offer);
@@ -185,7 +188,7 @@ impl Negotiation {
         let mut media: Vec<MediaSection> = offer.sdp.media().iter().map(local::dead_section).collect();
         let mut data = None;
         let mut bundle = None;
-        let mut trickle = false;
+        let mut options = vec![ICE2];
         if let Some(offered) = offer.acceptable() {
             self.check_answering_credentials(offered, ice.credentials)?;
             let section = &offer.sdp.media()[offered.section];
@@ -194,10 +197,10 @@ impl Negotiation {
             media[offered.section] = local::data_section(mid, section.protocol(), setup, &self.parameters, ice);
             data = Some(LocalData::new(offered.section, ice));
             bundle = mid.filter(|mid| offer.sdp.bundles().any(|group| group.mids().iter().any(|m| m == mid)));
-            trickle = offer.sdp.has_ice_option(section, "trickle");
+            let offered = |&option: &&str| option == ICE2 || offer.sdp.has_ice_option(section, option);
+            options = ICE_OPTIONS.into_iter().filter(offered).collect();
         }
-        let options: &[&str] = if trickle { &["trickle", "ice2"] } else { &["ice2"] };
-        let sdp = local::description(self.session_id, bundle, options, media);
+        let sdp = local::description(self.session_id, bundle, &options, &self.parameters, media);
         let answer = LocalSide { sdp: self.number(sdp), data };
         let text = answer.sdp.to_string();
         self.created_answer = Some(answer);
@@ -482,7 +485,11 @@ impl Negotiation {
             let problem = SectionProblem::RestartNotOffered;
             return Err(Error::Section { section: remote.section, problem });
         }
-        let controlling = remote.lite || self.agreed.as_ref().map_or(offered_by_us, |agreed| agreed.controlling);
+        let controlling = match (self.parameters.lite, remote.lite) {
+            (false, true) => true,
+            (true, false) => false,
+            _ => self.agreed.as_ref().map_or(offered_by_us, |agreed| agreed.controlling),
+        };
         let agreed = Agreed {
             section: remote.section,
             local: local.credentials.clone(),
@@ -494,6 +501,9 @@ impl Negotiation {
             local: agreed.local.clone(),
             remote: agreed.remote.clone(),
             remote_lite: remote.lite,
+            remote_pacing: remote.pacing,
+            // Our answers announce it if the offer does, our offers always.
+            renomination: remote.renomination,
             controlling,
         });
         let transport = Transport {

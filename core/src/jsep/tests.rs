@@ -1,6 +1,8 @@
+mod pacing;
 mod property;
 
 use core::num::{NonZeroU16, NonZeroU64};
+use core::time::Duration;
 
 use super::*;
 use crate::ice::{Credentials, InvalidCredentials, LocalCandidate};
@@ -36,10 +38,20 @@ struct Side {
 
 impl Side {
     fn new(name: &'static str) -> Self {
+        Self::paced(name, Duration::from_millis(50))
+    }
+
+    fn paced(name: &'static str, pacing: Duration) -> Self {
+        Self::with(name, pacing, false)
+    }
+
+    fn with(name: &'static str, pacing: Duration, lite: bool) -> Self {
         let parameters = LocalParameters {
             fingerprint: Fingerprint::sha256([name.as_bytes()[0]; 32]),
             sctp_port: NonZeroU16::new(5000).unwrap(),
             max_message_size: NonZeroU64::new(262_144).unwrap(),
+            pacing,
+            lite,
         };
         let mut side = Self {
             negotiation: Negotiation::new(u64::from(name.as_bytes()[0]), parameters),
@@ -237,7 +249,7 @@ fn an_offer_and_an_answer_settle_everything() {
         "s=-",
         "t=0 0",
         "a=group:BUNDLE 0",
-        "a=ice-options:trickle ice2",
+        "a=ice-options:trickle ice2 renomination",
         "m=application 4000 UDP/DTLS/SCTP webrtc-datachannel",
         "c=IN IP4 192.0.2.97",
         "a=mid:0",
@@ -586,6 +598,24 @@ fn lite_peers_make_us_controlling() {
     assert_eq!(b.negotiation.controlling(), Some(true));
     let start = b.answer().1.ice.unwrap();
     assert!(start.controlling && start.remote_lite);
+}
+
+#[test]
+fn a_lite_agent_of_ours_says_so_and_controls_another_lite_one_only() {
+    for (ours, theirs, we_control) in [(true, false, false), (true, true, true), (false, true, true)] {
+        let mut a = Side::with("a", Duration::from_millis(50), ours);
+        let mut b = Side::with("b", Duration::from_millis(50), theirs);
+        a.negotiation.want_data();
+        let offer = a.offer();
+        assert_eq!(offer.sdp.contains("a=ice-lite\r\n"), ours);
+        b.set_remote(&offer);
+        assert_eq!((a.negotiation.controlling(), b.negotiation.controlling()), (Some(!ours), Some(ours && !theirs)));
+        let (answer, applied) = b.answer();
+        let start = applied.ice.unwrap();
+        assert_eq!((start.controlling, start.remote_lite), (!we_control, ours));
+        let start = a.set_remote(&answer).ice.unwrap();
+        assert_eq!((start.controlling, start.remote_lite), (we_control, theirs));
+    }
 }
 
 #[test]

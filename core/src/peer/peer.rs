@@ -78,6 +78,8 @@ impl Peer {
             fingerprint: session.fingerprint().clone(),
             sctp_port: SCTP_PORT,
             max_message_size: NonZeroU64::new(session.max_message_size().into()).unwrap_or(NonZeroU64::MIN),
+            pacing: config.ice.pacing,
+            lite: config.ice.lite,
         };
         Ok(Self {
             line: Timeline::new(now),
@@ -293,7 +295,7 @@ impl Peer {
             return Some(transmit);
         }
         while let Some(len) = self.session.poll_transmit(buf) {
-            if let Some(path) = self.agent.send(len) {
+            if let Some(path) = self.agent.send(len, self.line.now()) {
                 return Some(Transmit { path, len });
             }
             self.unsent += 1;
@@ -325,6 +327,23 @@ impl Peer {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let deadline = [self.agent.poll_timeout(), self.session.poll_timeout()].into_iter().flatten().min()?;
         Some(self.line.to_callers(deadline))
+    }
+
+    // The pace of many.
+
+    /// Where checks wait for grants ([`ice::Pace::Granted`]): from when on one may be sent, if there is one to send.
+    /// See [`Agent::wants_check`].
+    #[must_use]
+    pub fn wants_check(&self) -> Option<Instant> {
+        self.agent.wants_check().map(|from| self.line.to_callers(from))
+    }
+
+    /// Grants one check, which is sent at once. Gives whether there was one to send. See [`Agent::grant_check`].
+    pub fn grant_check(&mut self, now: Instant) -> bool {
+        let now = self.line.advance(now);
+        let sent = self.agent.grant_check(now);
+        self.follow(now);
+        sent
     }
 
     // Data channels.
@@ -497,6 +516,9 @@ impl Peer {
             }
             self.remote_lite = start.remote_lite;
             self.agent.set_role(if start.controlling { Role::Controlling } else { Role::Controlled });
+            self.agent.set_remote_pacing(start.remote_pacing);
+            self.agent.set_renomination(start.renomination);
+            self.agent.set_remote_lite(start.remote_lite, now);
             self.agent.set_remote_credentials(start.remote, now);
         } else if let Some(controlling) = self.negotiation.controlling() {
             // Checks may come before the answer.

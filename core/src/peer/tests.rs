@@ -166,6 +166,23 @@ fn offer_and_answer_without_trickling_connect_and_carry_messages() {
 }
 
 #[test]
+fn lite_peers_connect_with_full_ones_and_with_each_other() {
+    for lite in [[true, false], [false, true], [true, true]] {
+        let mut pair = Pair::new();
+        let config = |lite| Config { ice: ice::Config { lite, ..ice::Config::default() }, ..Config::default() };
+        pair.peers = [0, 1].map(|side| Peer::new(config(lite[side]), [side as u8 + 1; 32], pair.now).unwrap());
+        pair.gather(0);
+        pair.gather(1);
+        let channel = pair.channel(0, "chat");
+        pair.negotiate(0);
+        pair.connect();
+        pair.run(Duration::from_millis(200));
+        pair.echo(channel, "hello");
+        assert_eq!(pair.peers[0].ice_role() == ice::Role::Controlling, !lite[0] || lite[1], "{lite:?}");
+    }
+}
+
+#[test]
 fn candidates_that_come_later_trickle() {
     let mut pair = Pair::new();
     pair.channel(0, "chat");

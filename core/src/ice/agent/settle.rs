@@ -2,7 +2,7 @@
 
 use super::{Agent, Consent, Liveness, Selected};
 use crate::ice::pair::{Pair, PairKey};
-use crate::ice::{CandidateKind, Event, Failure, PairFate, PairState, Role, SelectionCause, State};
+use crate::ice::{CandidateKind, Event, Failure, Pace, PairFate, PairState, Role, SelectionCause, State};
 use crate::time::Instant;
 
 impl Agent {
@@ -16,7 +16,9 @@ impl Agent {
         self.choose_pair(now);
         self.consider_nomination(now);
         self.consider_renomination(now);
-        self.pace_checks(now);
+        if self.config.pace == Pace::Own {
+            self.send_next_check(now);
+        }
         self.keep_backups(now);
         self.update_state(now);
     }
@@ -27,8 +29,7 @@ impl Agent {
             return None;
         }
         let now = self.line.now();
-        let may_check = self.current.remote.is_some() && !self.config.lite && self.current.list.has_work();
-        let pace = may_check.then_some(self.next_check_at);
+        let pace = (self.config.pace == Pace::Own && self.may_check()).then_some(self.next_check_at);
         let nominate = self.current.nominate_by.filter(|_| self.may_nominate());
         let settled = self.selected.is_some_and(|selected| selected.generation == self.current.number);
         let patience = self.current.patience.filter(|&at| !settled && at > now);
@@ -59,6 +60,8 @@ impl Agent {
         list.pairs().filter(|&(other, _)| other != key).filter_map(|(_, pair)| pair.check).for_each(|id| {
             checks.supersede(id);
         });
+        let number = self.current.number;
+        self.checks.overtake_nominations(|check| check.generation == number && check.pair != key);
         self.current.list.conclude(key);
     }
 
@@ -106,6 +109,8 @@ impl Agent {
                 },
                 liveness: Liveness::new(),
                 doubt: None,
+                joined: false,
+                elsewhere: None,
             },
         });
         if same.is_none() && before.is_some() {
@@ -189,10 +194,15 @@ impl Agent {
         }
     }
 
-    /// Sends one check if pacing allows it (RFC 8445 section 6.1.4.2).
-    fn pace_checks(&mut self, now: Instant) {
+    /// Whether a check is to be sent as soon as pacing allows.
+    pub(super) fn may_check(&self) -> bool {
+        self.current.remote.is_some() && !self.config.lite && self.current.list.has_work()
+    }
+
+    /// Sends one check if there is one and the agent's own Ta allows it (RFC 8445 section 6.1.4.2).
+    pub(super) fn send_next_check(&mut self, now: Instant) -> bool {
         if self.current.remote.is_none() || self.config.lite || now < self.next_check_at {
-            return;
+            return false;
         }
         while let Some(key) = self.current.list.take_next() {
             let pair = self.current.list.get(key);
@@ -201,9 +211,10 @@ impl Agent {
             if !pointless {
                 self.send_check(key, now);
                 self.next_check_at = now + self.pacing;
-                return;
+                return true;
             }
         }
+        false
     }
 
     fn update_state(&mut self, now: Instant) {

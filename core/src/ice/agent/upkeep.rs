@@ -14,8 +14,14 @@ const SEARCH_INTERVAL: Duration = Duration::from_secs(1);
 /// The pairs that were put aside are taken up when the path has been silent for this long and two round trips.
 const DOUBT_PATIENCE: Duration = Duration::from_secs(1);
 
+/// A pair that has failed is not tried again more often than that.
+const RETRY_INTERVAL: Duration = Duration::from_secs(30);
+
 /// So many other pairs are asked when the one in use is doubted.
 const ASKED_IN_DOUBT: usize = 2;
+
+/// So many datagrams in a row over another pair are no stragglers.
+const ENOUGH_ELSEWHERE: u32 = 2;
 
 /// Moves that nothing forces become rarer the more there are.
 const RAREST_MOVE: Duration = Duration::from_secs(300);
@@ -46,9 +52,15 @@ impl Agent {
     }
 
     /// Takes up every pair again: what was given up in favour of the nominated one, and what once failed.
+    ///
+    /// What fails stays so for a while, lest somebody has us send without end to who never answers.
     pub(super) fn search_again(&mut self, now: Instant) {
+        let failed_too = self.searched.is_none_or(|last| now >= last + RETRY_INTERVAL);
+        if failed_too {
+            self.searched = Some(now);
+        }
         self.current.patience = self.current.patience.map(|at| at.max(now + self.config.patience));
-        self.current.list.resume(self.config.max_pairs);
+        self.current.list.resume(failed_too, self.config.max_pairs);
     }
 
     /// When the path in use becomes suspect, or a doubt about it is to be settled.
@@ -77,7 +89,7 @@ impl Agent {
             return;
         };
         if let Some((refuge, _)) = self.refuge(selected, doubt).filter(|&(_, at)| now >= at) {
-            self.take_refuge(selected, refuge, now);
+            self.leave_for(selected, refuge, SelectionCause::Silence, now);
             return;
         }
         let Some(of) = self.generation(selected.generation) else { return };
@@ -108,9 +120,17 @@ impl Agent {
         let pair = of.list.get_mut(key);
         pair.last_heard = Some(now);
         pair.silent = false;
-        let Some(selected) = self.selected.as_mut().filter(|s| s.generation == generation && s.pair == key) else {
+        let Some(selected) = self.selected.as_mut().filter(|selected| selected.generation == generation) else {
             return;
         };
+        if selected.pair != key {
+            if is_datagram {
+                self.heard_elsewhere(key, now);
+            }
+            return;
+        }
+        selected.elsewhere = None;
+        selected.joined |= is_datagram;
         selected.consent.heard(now);
         if selected.doubt.take().is_some() {
             selected.liveness.false_alarm(now);
@@ -121,6 +141,20 @@ impl Agent {
             selected.liveness.heard();
         }
         if self.state == State::Disconnected {
+            self.settle(now);
+        }
+    }
+
+    /// An application datagram came over another pair than ours go. If there are more and none comes over ours, the
+    /// other side has moved, for a reason that we cannot see: what we send may not arrive.
+    fn heard_elsewhere(&mut self, key: PairKey, now: Instant) {
+        let Some(selected) = self.selected.as_mut().filter(|s| s.nominated && s.joined) else { return };
+        let so_far = selected.elsewhere.filter(|&(pair, _)| pair == key).map_or(0, |(_, datagrams)| datagrams);
+        selected.elsewhere = Some((key, so_far + 1));
+        let selected = *selected;
+        let pair = self.generation(selected.generation).map(|of| of.list.get(key));
+        if so_far + 1 >= ENOUGH_ELSEWHERE && pair.is_some_and(|pair| self.is_usable(pair, now)) {
+            self.leave_for(selected, key, SelectionCause::Followed, now);
             self.settle(now);
         }
     }
@@ -216,13 +250,15 @@ impl Agent {
         Some((refuge, doubt.since + time))
     }
 
-    fn take_refuge(&mut self, selected: Selected, refuge: PairKey, now: Instant) {
+    fn leave_for(&mut self, selected: Selected, refuge: PairKey, cause: SelectionCause, now: Instant) {
         let Some(of) = self.generation_mut(selected.generation) else { return };
         let pair = of.list.get_mut(selected.pair);
         (pair.silent, pair.nominated) = (true, false);
         of.nominated = None;
         of.nominating = None;
-        self.select(selected.generation, refuge, SelectionCause::Silence, now);
+        // Repeated, they would call the other side back.
+        self.checks.overtake_nominations(|check| check.generation == selected.generation);
+        self.select(selected.generation, refuge, cause, now);
     }
 
     /// The other valid pairs of the generation in use with consent, most different from the one in use first: what
