@@ -295,7 +295,8 @@ impl Agent {
         self.settle(now);
     }
 
-    /// Adds a candidate of the other side (RFC 8838 section 11). One that is known is not added again.
+    /// Adds a candidate of the other side (RFC 8838 section 11). One that is known is not added again, and one that
+    /// comes after [the end](Self::end_of_remote_candidates) is passed over (section 14).
     ///
     /// # Errors
     /// If nothing can be sent to it or there are too many.
@@ -303,6 +304,9 @@ impl Agent {
         let now = self.line.advance(now);
         self.refuse_when_over()?;
         candidate.check_address()?;
+        if self.current.remote_gathered {
+            return Ok(());
+        }
         let place = match self.current.remote_at(candidate.protocol, candidate.address) {
             Some(place) if self.current.remotes[place].kind == CandidateKind::PeerReflexive => {
                 // Its check was faster than the signalling. The pair of that check keeps its place (RFC 8838
@@ -321,10 +325,8 @@ impl Agent {
                 self.form_pair(self.current.number, local, place);
             }
         }
-        if !self.current.remote_gathered {
-            let patience = now + self.config.patience;
-            self.current.patience = self.current.patience.map(|at| at.max(patience));
-        }
+        let patience = now + self.config.patience;
+        self.current.patience = self.current.patience.map(|at| at.max(patience));
         self.settle(now);
         Ok(())
     }
