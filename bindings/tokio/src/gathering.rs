@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::RangeInclusive;
 
-use crate::interfaces::{Interface, InterfacePolicy};
+use crate::interfaces::{Interface, InterfacePolicy, interfaces};
 use crate::socket::Socket;
 
 /// How many addresses are gathered at most: the best ones. A machine with many virtual networks has more,
@@ -22,27 +22,25 @@ pub(crate) struct Gathering {
 pub(crate) type Bound = Vec<(Interface, io::Result<Socket>)>;
 
 impl Gathering {
-    /// Binds sockets on what is worth it among `listed`.
-    pub(crate) fn bind(&self, listed: Vec<Interface>) -> Bound {
-        self.bind_all(self.policy.select(listed), MAX_SOCKETS)
-    }
-
-    /// Binds sockets on what has come since; `taken` are the addresses that have one. A machine that is left with
-    /// its loopback interface will get better addresses again.
+    /// Binds sockets on what is worth it among `listed` and has none yet; `taken` says which have one.
     pub(crate) fn bind_new(&self, listed: Vec<Interface>, taken: &[&Interface]) -> Bound {
         let mut new = self.policy.select(listed);
         new.retain(|interface| !taken.iter().any(|taken| is_same(taken, interface)));
-        new.retain(|interface| self.policy.loopback || !interface.is_loopback());
-        self.bind_all(new, MAX_SOCKETS.saturating_sub(taken.len()))
-    }
-
-    fn bind_all(&self, mut interfaces: Vec<Interface>, most: usize) -> Bound {
-        interfaces.truncate(most);
+        new.truncate(MAX_SOCKETS.saturating_sub(taken.len()));
         let bind = |interface: Interface| {
             let socket = Socket::bind(&interface, self.ports.as_ref());
             (interface, socket)
         };
-        interfaces.into_iter().map(bind).collect()
+        new.into_iter().map(bind).collect()
+    }
+
+    /// Lists the machine's addresses anew. A loopback interface that had no socket, and that nobody asked for, is not
+    /// fallen back to: a machine that is left with it will get better addresses again.
+    pub(crate) fn list(&self, taken: &[&Interface]) -> io::Result<Vec<Interface>> {
+        let mut listed = interfaces()?;
+        let is_taken = |interface: &Interface| taken.iter().any(|taken| is_same(taken, interface));
+        listed.retain(|interface| self.policy.loopback || !interface.is_loopback() || is_taken(interface));
+        Ok(listed)
     }
 
     /// What is said of `interface` among `listed`, if the machine still has the address. It need not be worth a

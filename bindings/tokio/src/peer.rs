@@ -135,7 +135,7 @@ fn bind(gathering: &Gathering, listed: Vec<Interface>) -> Result<(Vec<Socket>, V
     let mut sockets = Vec::new();
     let mut failures = Vec::new();
     let mut last = StartError::NoAddress;
-    for (Interface { address, .. }, bound) in gathering.bind(listed) {
+    for (Interface { address, .. }, bound) in gathering.bind_new(listed, &[]) {
         match bound {
             Ok(socket) => sockets.push(socket),
             Err(error) => {
