@@ -3,6 +3,7 @@
 mod receive;
 mod send;
 mod settle;
+mod streams;
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -13,6 +14,7 @@ use super::checks::{Checks, Expired, Purpose};
 use super::consent::Consent;
 use super::generation::{Generation, Remote};
 use super::pair::{Pair, PairKey, pair_priority};
+use super::streams::Streams;
 use super::{
     Candidate, CandidateError, CandidateKind, Config, Counters, Credentials, Event, Failure, LocalCandidate,
     PairReport, Role, State,
@@ -43,6 +45,7 @@ pub struct Agent {
     locals: Vec<LocalCandidate>,
     gathered: bool,
     paths: Paths<Occupant>,
+    streams: Streams,
     current: Generation,
     /// The generation before the restart. It answers the other side's checks and keeps its path in use
     /// until the new one has one.
@@ -103,6 +106,7 @@ impl Agent {
             locals: Vec::new(),
             gathered: false,
             paths: Paths::new(),
+            streams: Streams::default(),
             current: Generation::new(0, credentials),
             previous: None,
             checks: Checks::default(),
@@ -178,8 +182,11 @@ impl Agent {
         let now = self.line.advance(now);
         self.refuse_when_over()?;
         local.candidate.check_address()?;
-        let address = local.candidate.address;
-        if self.locals.iter().any(|known| known.base == local.base && known.candidate.address == address) {
+        let Candidate { transport, address, .. } = local.candidate;
+        let same = |known: &LocalCandidate| {
+            known.base == local.base && known.candidate.address == address && known.candidate.transport == transport
+        };
+        if self.locals.iter().any(same) {
             return Err(CandidateError::Duplicate(address));
         }
         if self.locals.len() >= MAX_LOCAL_CANDIDATES {
@@ -224,7 +231,7 @@ impl Agent {
         let now = self.line.advance(now);
         self.refuse_when_over()?;
         candidate.check_address()?;
-        let place = match self.current.remote_at(candidate.protocol, candidate.address) {
+        let place = match self.current.remote_at(candidate.transport, candidate.address) {
             Some(place) if self.current.remotes[place].kind == CandidateKind::PeerReflexive => {
                 // Its check was faster than the signalling. The pair of that check keeps its place (RFC 8838
                 // section 11.1); those with our other candidates are still to be formed.
@@ -370,7 +377,8 @@ impl Agent {
 
     /// Asks to send an application datagram of `len` bytes: over which path it may go now, if over any.
     ///
-    /// There is one only while the other side consents (RFC 7675).
+    /// There is one only while the other side consents (RFC 7675). Over a stream, a frame's header goes before it:
+    /// see [`header_len`](Self::header_len).
     pub fn send(&mut self, len: usize) -> Option<PathId> {
         let selected = self.selected?;
         let generation = self.generation_mut(selected.generation)?;
@@ -440,20 +448,27 @@ impl Agent {
     /// Pairs a candidate of ours with one of theirs if the two go together, and gives the pair of their path
     /// (RFC 8445 section 6.1.2.2).
     fn form_pair(&mut self, generation: u32, local: usize, remote: usize) -> Option<PairKey> {
-        let is_current = generation == self.current.number;
-        let generation = if is_current { &mut self.current } else { self.previous.as_mut()? };
-        let (ours, theirs) = (&self.locals[local], &generation.remotes[remote]);
-        let protocol = ours.candidate.protocol;
+        let (ours, theirs) = (&self.locals[local], &self.generation(generation)?.remotes[remote]);
+        let transport = ours.candidate.transport;
         // A check for a server-reflexive candidate leaves from its base, which has a candidate of its own: such a
         // pair is redundant before it is formed (section 6.1.2.4).
         let sends = matches!(ours.candidate.kind, CandidateKind::Host | CandidateKind::Relayed);
-        if !sends || protocol != theirs.protocol || !go_together(ours.base.ip(), theirs.address.ip()) {
+        if !sends || !transport.checks(theirs.transport) || !go_together(ours.base.ip(), theirs.address.ip()) {
             return None;
         }
+        let remote_address = with_scope_of(theirs.address, ours.base);
+        let path = Path { protocol: transport.protocol(), local: ours.base, remote: remote_address };
+        let path = self.paths.intern(path);
+        self.form_pair_on(path, generation, local, remote)
+    }
+
+    /// Pairs a candidate of ours with one of theirs on the path between them.
+    fn form_pair_on(&mut self, path: PathId, generation: u32, local: usize, remote: usize) -> Option<PairKey> {
+        let is_current = generation == self.current.number;
+        let generation = if is_current { &mut self.current } else { self.previous.as_mut()? };
+        let (ours, theirs) = (&self.locals[local], &generation.remotes[remote]);
         let priority = pair_priority(self.role, ours.candidate.priority, theirs.priority);
         let foundations = (ours.candidate.foundation, theirs.foundation);
-        let path = Path { protocol, local: ours.base, remote: with_scope_of(theirs.address, ours.base) };
-        let path = self.paths.intern(path);
         let mut occupant = self.paths.occupant(path).copied().unwrap_or(Occupant { current: None, previous: None });
         let place = if is_current { &mut occupant.current } else { &mut occupant.previous };
         if place.is_some() {
@@ -485,6 +500,7 @@ impl Agent {
     fn stop(&mut self) {
         self.selected = None;
         self.checks = Checks::default();
+        self.close_streams();
         self.outgoing.clear();
     }
 

@@ -1,4 +1,4 @@
-//! ICE: an agent for one data stream (RFC 8445, RFC 8838, RFC 8863, RFC 7675).
+//! ICE: an agent for one data stream (RFC 8445, RFC 8838, RFC 8863, RFC 7675, RFC 6544).
 //!
 //! [`Agent`] is the state machine. It is given its own candidates and the other side's, sends
 //! connectivity checks over the pairs that they form, and says which path to use and for how long it
@@ -13,9 +13,12 @@ mod config;
 mod consent;
 mod credentials;
 mod event;
+mod framing;
 mod generation;
 mod pair;
 mod state;
+mod streams;
+mod tcp;
 #[cfg(test)]
 mod tests;
 
@@ -24,5 +27,8 @@ pub use candidate::{Candidate, CandidateError, CandidateKind, Foundation, Invali
 pub use config::{Config, Role};
 pub use credentials::{Credentials, InvalidCredentials};
 pub use event::Event;
+pub use framing::{FrameReader, frame_header};
 pub use pair::{PairReport, PairState, PairStats};
 pub use state::{Counters, Failure, State};
+pub use streams::StreamError;
+pub use tcp::{TcpType, Transport};

@@ -52,6 +52,8 @@ pub enum Failure {
     NoPairSucceeded,
     /// The selected path stopped answering and consent to send expired (RFC 7675 section 5.1).
     ConsentExpired,
+    /// The stream of the selected path was closed, and no other path was found.
+    StreamLost,
 }
 
 impl fmt::Display for Failure {
@@ -60,6 +62,7 @@ impl fmt::Display for Failure {
             Self::NoPairs => "no candidate of one side goes with a candidate of the other",
             Self::NoPairSucceeded => "every candidate pair was checked and none answered",
             Self::ConsentExpired => "the selected path stopped answering and consent to send expired",
+            Self::StreamLost => "the stream of the selected path was closed and no other path was found",
         })
     }
 }

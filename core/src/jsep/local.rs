@@ -4,8 +4,7 @@ use core::num::{NonZeroU16, NonZeroU64};
 use std::net::IpAddr;
 
 use super::DtlsRole;
-use crate::ice::{Candidate, CandidateKind, Credentials};
-use crate::path::Protocol;
+use crate::ice::{Candidate, CandidateKind, Credentials, Transport};
 use crate::sdp::{
     Attribute, CandidateAttribute, Fingerprint, Group, Line, MediaSection, Origin, SessionDescription, Setup,
 };
@@ -165,7 +164,7 @@ fn set_candidates(section: &mut MediaSection, ice: &LocalIce<'_>) {
     let default = ice
         .candidates
         .iter()
-        .filter(|c| c.protocol == Protocol::Udp && c.address.port() != 0)
+        .filter(|c| c.transport == Transport::Udp && c.address.port() != 0)
         .max_by_key(|c| (reach(c.kind), c.address.is_ipv4(), c.priority))
         .map(|c| c.address);
     section.port = default.map_or(9, |address| address.port());

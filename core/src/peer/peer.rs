@@ -110,7 +110,7 @@ impl Peer {
         now: Instant,
     ) -> Result<(), ice::CandidateError> {
         let now = self.line.advance(now);
-        self.agent.add_local_candidate(LocalCandidate::host(Protocol::Udp, base, local_preference), now)?;
+        self.agent.add_local_candidate(LocalCandidate::host(ice::Transport::Udp, base, local_preference), now)?;
         self.follow(now);
         Ok(())
     }

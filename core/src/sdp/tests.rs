@@ -65,7 +65,8 @@ fn chromium_is_understood() {
     let reflexive = reflexive.to_candidate(None).unwrap();
     assert_eq!(reflexive.kind, ice::CandidateKind::ServerReflexive);
     assert_eq!(reflexive.related, Some("0.0.0.0:0".parse().unwrap()));
-    assert_eq!(tcp.to_candidate(None), Err(Unusable::ActiveTcp));
+    let tcp = tcp.to_candidate(None).unwrap();
+    assert_eq!((tcp.transport, tcp.address.port()), (ice::Transport::Tcp(ice::TcpType::Active), 9));
 }
 
 #[test]
@@ -195,7 +196,10 @@ fn candidates_in_every_dialect() {
     assert_eq!(chromium.to_string(), text);
     assert_eq!((chromium.generation(), chromium.ufrag()), (Some(2), Some("Ab+/")));
     assert_eq!((chromium.network_id(), chromium.network_cost()), (Some(3), Some(50)));
-    assert_eq!((chromium.tcp_type(), chromium.extension("flavour")), (Some(TcpType::SimultaneousOpen), Some("mint")));
+    assert_eq!(
+        (chromium.tcp_type(), chromium.extension("flavour")),
+        (Some(ice::TcpType::SimultaneousOpen), Some("mint"))
+    );
     assert_eq!(chromium.related_host(), Some(&Host::Address("10.0.0.1".parse().unwrap())));
     assert_eq!(chromium.related_port(), Some(4));
 
@@ -273,7 +277,7 @@ fn unusable_candidates_say_why() {
 #[test]
 fn our_own_candidates_read_back() {
     let base = "[2001:db8::1]:4000".parse().unwrap();
-    let ours = ice::LocalCandidate::host(crate::Protocol::Udp, base, 65_535).candidate;
+    let ours = ice::LocalCandidate::host(ice::Transport::Udp, base, 65_535).candidate;
     let relayed = ice::Candidate {
         kind: ice::CandidateKind::Relayed,
         address: "198.51.100.1:50000".parse().unwrap(),

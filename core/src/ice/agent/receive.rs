@@ -140,25 +140,26 @@ impl Agent {
         }
         let sends = |local: &LocalCandidate| {
             local.base == path.local
-                && local.candidate.protocol == path.protocol
+                && local.candidate.transport.protocol() == path.protocol
                 && matches!(local.candidate.kind, CandidateKind::Host | CandidateKind::Relayed)
         };
         let local = self.locals.iter().position(sends)?;
+        let transport = self.locals[local].candidate.transport.opposite();
         let limit = self.config.max_remote_candidates;
         let of = self.generation_mut(generation)?;
-        let remote = match of.remote_at(path.protocol, path.remote) {
+        let remote = match of.remote_at(transport, transport.told(path.remote)) {
             Some(place) => place,
             None if of.remotes.len() >= limit => return None,
             None => of.push_remote(Candidate {
                 kind: CandidateKind::PeerReflexive,
-                protocol: path.protocol,
+                transport,
                 address: path.remote,
                 priority: request.priority.unwrap_or(NO_PRIORITY),
                 foundation: Foundation::of_peer_reflexive(of.remotes.len()),
                 related: None,
             }),
         };
-        self.form_pair(generation, local, remote)
+        self.form_pair_on(path_id, generation, local, remote)
     }
 
     /// Triggers a check and follows a nomination (RFC 8445 sections 7.3.1.4 and 7.3.1.5).
@@ -270,20 +271,20 @@ impl Agent {
             return;
         }
         let base = self.locals[local].base;
-        let known = |candidate: &&LocalCandidate| candidate.base == base && candidate.candidate.address == mapped;
+        let transport = self.locals[local].candidate.transport;
+        let known = |known: &&LocalCandidate| {
+            known.base == base
+                && known.candidate.transport == transport
+                && known.candidate.address == transport.told(mapped)
+        };
         let valid = self.locals.iter().find(known).copied().unwrap_or_else(|| LocalCandidate {
             candidate: Candidate {
                 kind: CandidateKind::PeerReflexive,
                 address: mapped,
                 priority: check.priority,
-                foundation: Foundation::of(
-                    CandidateKind::PeerReflexive,
-                    base.ip(),
-                    None,
-                    self.locals[local].candidate.protocol,
-                ),
+                foundation: Foundation::of(CandidateKind::PeerReflexive, base.ip(), None, transport),
                 related: Some(base),
-                protocol: self.locals[local].candidate.protocol,
+                transport,
             },
             base,
         });

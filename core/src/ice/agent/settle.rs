@@ -2,7 +2,7 @@
 
 use super::{Agent, Consent, Selected};
 use crate::ice::pair::PairKey;
-use crate::ice::{CandidateKind, Event, Failure, PairState, Role, State};
+use crate::ice::{CandidateKind, Event, Failure, PairState, Role, State, Transport};
 use crate::time::Instant;
 
 impl Agent {
@@ -14,6 +14,7 @@ impl Agent {
         self.choose_pair(now);
         self.consider_nomination(now);
         self.pace_checks(now);
+        self.sweep_streams(now);
         self.update_state(now);
     }
 
@@ -32,7 +33,8 @@ impl Agent {
             .selected
             .filter(|_| self.state != State::Disconnected)
             .map(|selected| selected.consent.silent_from(&self.config));
-        [self.checks.poll_timeout(), pace, nominate, patience, consent, silence].into_iter().flatten().min()
+        let streams = self.streams.poll_timeout();
+        [self.checks.poll_timeout(), pace, nominate, patience, consent, silence, streams].into_iter().flatten().min()
     }
 
     /// Marks a pair as nominated; it will be used, and the others are given up (RFC 8445 section 8.1).
@@ -138,7 +140,9 @@ impl Agent {
         let Some(best) = self.current.list.best_valid() else { return };
         let pair = self.current.list.get(best);
         let all_known = self.gathered && self.current.remote_gathered;
-        let direct = self.locals[pair.local].candidate.kind == CandidateKind::Host
+        let local = &self.locals[pair.local].candidate;
+        let direct = local.transport == Transport::Udp
+            && local.kind == CandidateKind::Host
             && self.current.remotes[pair.remote].kind == CandidateKind::Host;
         let better_open = self.current.list.best_open().is_some_and(|open| open > pair.priority);
         let at_best = !better_open && (all_known || direct);
@@ -194,7 +198,11 @@ impl Agent {
     }
 
     fn fail(&mut self) {
-        let reason = if self.current.list.is_empty() { Failure::NoPairs } else { Failure::NoPairSucceeded };
+        let reason = match self.current.list.is_empty() {
+            _ if self.streams.lost => Failure::StreamLost,
+            true if !self.awaited_streams() => Failure::NoPairs,
+            _ => Failure::NoPairSucceeded,
+        };
         self.failure.get_or_insert(reason);
         self.stop();
         self.change_state(State::Failed);
