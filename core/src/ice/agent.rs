@@ -51,6 +51,8 @@ pub struct Agent {
     /// until the new one has one.
     previous: Option<Generation>,
     checks: Checks,
+    /// The least time between two of our checks: what the configuration says, or the other side if that is more.
+    pacing: Duration,
     /// Pacing allows no check before this.
     next_check_at: Instant,
     selected: Option<Selected>,
@@ -96,6 +98,7 @@ impl Agent {
         let mut rng = Rng::new(seed);
         let credentials = Credentials::random(&mut rng);
         Self {
+            pacing: config.pacing,
             config,
             tie_breaker: rng.u64(),
             rng,
@@ -166,6 +169,12 @@ impl Agent {
             self.role = role;
             self.reprioritise();
         }
+    }
+
+    /// Takes the Ta that the other side announced: both use the longer one (RFC 8445 section 14.2). Who announces
+    /// none means 50 ms (RFC 8839 section 5.9).
+    pub fn set_remote_pacing(&mut self, pacing: Duration) {
+        self.pacing = self.config.pacing.max(pacing);
     }
 
     /// What was received and not used.
@@ -541,7 +550,6 @@ fn without_flow(mut address: SocketAddr) -> SocketAddr {
 }
 
 /// RFC 8445 section 14.3: the timer grows with the number of checks that share the pace.
-fn scaled_rto(config: &Config, active: usize) -> Duration {
-    let shared = config.pacing.saturating_mul(u32::try_from(active).unwrap_or(u32::MAX));
-    config.retransmission.rto.max(shared)
+fn scaled_rto(rto: Duration, pacing: Duration, active: usize) -> Duration {
+    rto.max(pacing.saturating_mul(u32::try_from(active).unwrap_or(u32::MAX)))
 }

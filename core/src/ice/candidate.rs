@@ -194,24 +194,57 @@ impl LocalCandidate {
     /// (passive), connects from (active, where the port means nothing), or does both at once (simultaneous-open).
     ///
     /// `local_preference` ranks the machine's interfaces, 65535 being the best
-    /// (RFC 8445 section 5.1.2.1); each candidate of an agent should have its own, and over TCP one that differs
-    /// from the others by 8 at least (RFC 6544 section 4.2).
+    /// (RFC 8445 section 5.1.2.1); each candidate of an agent should have its own. Over TCP only the 8,192 best
+    /// are told apart (RFC 6544 section 4.2).
     #[must_use]
-    pub fn host(transport: Transport, base: SocketAddr, local_preference: u16) -> Self {
-        let kind = CandidateKind::Host;
+    pub fn host(transport: impl Into<Transport>, base: SocketAddr, local_preference: u16) -> Self {
+        let transport = transport.into();
         let base = transport.told(base);
+        Self::new(CandidateKind::Host, transport, base, base, None, None, local_preference)
+    }
+
+    /// A server-reflexive candidate: the address from which the STUN server at `server` saw datagrams of the
+    /// socket at `base` come. The host candidate of the same base sends its checks.
+    #[must_use]
+    pub fn server_reflexive(
+        transport: impl Into<Transport>,
+        address: SocketAddr,
+        base: SocketAddr,
+        server: IpAddr,
+        local_preference: u16,
+    ) -> Self {
+        let transport = transport.into();
+        let (kind, base) = (CandidateKind::ServerReflexive, transport.told(base));
+        Self::new(kind, transport, transport.told(address), base, Some(server), Some(base), local_preference)
+    }
+
+    /// A relayed candidate: an address that the TURN server at `server` lends to who it sees as `mapped`. It is its
+    /// own base: what is sent from it goes through the server.
+    #[must_use]
+    pub fn relayed(
+        transport: impl Into<Transport>,
+        address: SocketAddr,
+        mapped: SocketAddr,
+        server: IpAddr,
+        local_preference: u16,
+    ) -> Self {
+        let kind = CandidateKind::Relayed;
+        Self::new(kind, transport.into(), address, address, Some(server), Some(mapped), local_preference)
+    }
+
+    fn new(
+        kind: CandidateKind,
+        transport: Transport,
+        address: SocketAddr,
+        base: SocketAddr,
+        server: Option<IpAddr>,
+        related: Option<SocketAddr>,
+        local_preference: u16,
+    ) -> Self {
         let local_preference = transport.local_preference(kind, local_preference);
-        Self {
-            candidate: Candidate {
-                kind,
-                transport,
-                address: base,
-                priority: priority(transport.type_preference(kind), local_preference),
-                foundation: Foundation::of(kind, base.ip(), None, transport),
-                related: None,
-            },
-            base,
-        }
+        let priority = priority(transport.type_preference(kind), local_preference);
+        let foundation = Foundation::of(kind, base.ip(), server, transport);
+        Self { candidate: Candidate { kind, transport, address, priority, foundation, related }, base }
     }
 }
 

@@ -132,12 +132,15 @@ impl Transport {
         }
     }
 
-    /// The local preference where the address has this one; over TCP, the direction comes first and the three lowest
-    /// bits are lost (RFC 6544 section 4.2).
+    /// The local preference where the address has this one. Over TCP, the direction comes first, and of those of
+    /// addresses the best 8,192 are told apart (RFC 6544 section 4.2).
     pub(super) const fn local_preference(self, kind: CandidateKind, of_address: u16) -> u16 {
         match self {
             Self::Udp => of_address,
-            Self::Tcp(tcp_type) => (tcp_type.direction_preference(kind) << 13) | (of_address >> 3),
+            Self::Tcp(tcp_type) => {
+                let other = 8_191_u16.saturating_sub(u16::MAX - of_address);
+                (tcp_type.direction_preference(kind) << 13) | other
+            }
         }
     }
 
@@ -149,6 +152,16 @@ impl Transport {
             address.set_port(ACTIVE_PORT);
         }
         address
+    }
+}
+
+/// A socket's protocol: one for TCP listens.
+impl From<Protocol> for Transport {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Udp => Self::Udp,
+            Protocol::Tcp => Self::Tcp(TcpType::Passive),
+        }
     }
 }
 
@@ -177,6 +190,9 @@ mod tests {
         let reflexive = [ACTIVE, PASSIVE, OPEN].map(|transport| of(transport, CandidateKind::ServerReflexive));
         assert_eq!(reflexive, [0x9FFF, 0x5FFF, 0xDFFF]);
         assert_eq!(of(Transport::Udp, CandidateKind::Host), u16::MAX);
+        let second = PASSIVE.local_preference(CandidateKind::Host, u16::MAX - 1);
+        let last = PASSIVE.local_preference(CandidateKind::Host, 0);
+        assert_eq!((second, last), (0x9FFE, 0x8000));
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl Agent {
             return;
         }
         let config = RetransmissionConfig {
-            rto: scaled_rto(&self.config, self.current.list.active()),
+            rto: scaled_rto(self.config.retransmission.rto, self.pacing, self.current.list.active()),
             ..self.config.retransmission
         };
         let path = self.current.list.get(key).path;

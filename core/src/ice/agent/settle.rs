@@ -163,7 +163,7 @@ impl Agent {
                 pair.state == PairState::Succeeded && self.current.nominating != Some(key) && !pair.nominate_on_success;
             if !pointless {
                 self.send_check(key, now);
-                self.next_check_at = now + self.config.pacing;
+                self.next_check_at = now + self.pacing;
                 return;
             }
         }
