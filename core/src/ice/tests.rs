@@ -33,7 +33,7 @@ fn address(text: &str) -> SocketAddr {
 }
 
 fn host(text: &str, preference: u16) -> LocalCandidate {
-    LocalCandidate::host(Transport::Udp, address(text), preference)
+    LocalCandidate::host(Protocol::Udp, address(text), preference)
 }
 
 fn restart(agent: &mut Agent, now: Instant) {

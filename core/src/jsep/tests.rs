@@ -4,6 +4,7 @@ use core::num::{NonZeroU16, NonZeroU64};
 
 use super::*;
 use crate::ice::{Candidate, Credentials, InvalidCredentials, LocalCandidate};
+use crate::path::Protocol;
 use crate::sdp::{CandidateAttribute, Fingerprint, Problem, SessionDescription, Setup};
 
 use DescriptionKind::{Answer, Offer, ProvisionalAnswer, Rollback};
@@ -61,7 +62,7 @@ impl Side {
     fn gather(&mut self) {
         let port = 4000 + self.candidates.len() as u16;
         let base = format!("192.0.2.{}:{port}", self.name.as_bytes()[0]).parse().unwrap();
-        self.candidates.push(LocalCandidate::host(crate::ice::Transport::Udp, base, 65_535 - port).candidate);
+        self.candidates.push(LocalCandidate::host(Protocol::Udp, base, 65_535 - port).candidate);
     }
 
     /// The credentials that the next description is to have.

@@ -9,6 +9,9 @@ use crate::session::{self, Certificate};
 pub struct Config {
     /// Its ICE agent.
     pub ice: ice::Config,
+    /// Whether to connect over TCP where the other side waits for that, from each address of ours. It needs a driver
+    /// that opens streams; where there is none, nothing is lost but that failure may be told a little later. Yes.
+    pub active_tcp: bool,
     /// Its certificate; a new one is made if there is none.
     pub certificate: Option<Certificate>,
     /// The largest message in bytes that is received, told as `a=max-message-size`. 262,144.
@@ -28,6 +31,7 @@ impl Default for Config {
         let session = session::Config::default();
         Self {
             ice: ice::Config::default(),
+            active_tcp: true,
             certificate: session.certificate,
             max_message_size: session.max_message_size,
             mtu: session.mtu,

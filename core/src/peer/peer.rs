@@ -1,7 +1,9 @@
 //! The peer itself.
 
+mod streams;
+
 use core::num::{NonZeroU16, NonZeroU64};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use super::names::{Names, ResolveId, TooManyNames};
@@ -46,6 +48,12 @@ pub struct Peer {
     /// We have closed; what is still sent is the farewell.
     leaving: bool,
     unsent: u64,
+    /// Whether to connect over TCP.
+    active_tcp: bool,
+    /// The other side waits for streams.
+    connects: bool,
+    /// Addresses that we connect from without having told so.
+    untold: BTreeSet<IpAddr>,
 }
 
 /// What was received or written and not used, by reason.
@@ -62,7 +70,7 @@ pub struct Counters {
 
 impl Peer {
     /// The smallest buffer that holds everything a peer sends, in bytes.
-    pub const MIN_BUFFER: usize = 1500;
+    pub const MIN_BUFFER: usize = 1502;
 
     /// Makes a peer.
     ///
@@ -93,6 +101,9 @@ impl Peer {
             remote_lite: false,
             leaving: false,
             unsent: 0,
+            active_tcp: config.active_tcp,
+            connects: false,
+            untold: BTreeSet::new(),
         })
     }
 
@@ -110,7 +121,8 @@ impl Peer {
         now: Instant,
     ) -> Result<(), ice::CandidateError> {
         let now = self.line.advance(now);
-        self.agent.add_local_candidate(LocalCandidate::host(ice::Transport::Udp, base, local_preference), now)?;
+        self.agent.add_local_candidate(LocalCandidate::host(Protocol::Udp, base, local_preference), now)?;
+        self.connect_from_everywhere(now);
         self.follow(now);
         Ok(())
     }
@@ -256,6 +268,7 @@ impl Peer {
         let now = self.line.advance(now);
         for (candidate, ip) in self.names.answer(request, addresses) {
             if let Ok(candidate) = candidate.to_candidate(Some(ip)) {
+                self.consider_connecting(&candidate, now);
                 // An address that the agent refuses is no better than no address.
                 let _ = self.agent.add_remote_candidate(candidate, now);
             }
@@ -275,9 +288,11 @@ impl Peer {
         if let Some(transmit) = self.agent.poll_transmit(buf) {
             return Some(transmit);
         }
-        while let Some(len) = self.session.poll_transmit(buf) {
+        let (header, payload) = buf.split_at_mut(self.agent.header_len());
+        while let Some(len) = self.session.poll_transmit(payload) {
             if let Some(path) = self.agent.send(len) {
-                return Some(Transmit { path, len });
+                header.copy_from_slice(&ice::frame_header(len as u16)[..header.len()]);
+                return Some(Transmit { path, len: header.len() + len });
             }
             self.unsent += 1;
         }
@@ -440,7 +455,7 @@ impl Peer {
     }
 
     fn candidates(&self) -> Vec<Candidate> {
-        self.agent.local_candidates().iter().map(|local| local.candidate).collect()
+        self.agent.local_candidates().iter().filter(|local| self.tells(local)).map(|local| local.candidate).collect()
     }
 
     /// Has a description created with the credentials in use, or with fresh ones if it is to restart ICE.
@@ -525,7 +540,10 @@ impl Peer {
                 asked.map_err(|TooManyNames| Error::TooManyNames(name.clone()))
             }
             Host::Address(_) => match candidate.to_candidate(None) {
-                Ok(candidate) => Ok(self.agent.add_remote_candidate(candidate, now)?),
+                Ok(candidate) => {
+                    self.consider_connecting(&candidate, now);
+                    Ok(self.agent.add_remote_candidate(candidate, now)?)
+                }
                 Err(_unusable) => Ok(()),
             },
         }
@@ -573,12 +591,16 @@ impl Peer {
     fn follow(&mut self, now: Instant) {
         while let Some(event) = self.agent.poll_event() {
             match event {
-                ice::Event::LocalCandidate(local) => self.announce(&local.candidate),
+                ice::Event::LocalCandidate(local) if self.tells(&local) => self.announce(&local.candidate),
+                ice::Event::OpenStream { path, local, remote } => {
+                    self.events.push_back(Event::OpenStream { path, local, remote });
+                }
+                ice::Event::CloseStream { path } => self.events.push_back(Event::CloseStream { path }),
                 ice::Event::SelectedPairChange(pair) => self.events.push_back(Event::SelectedPairChange(pair)),
                 ice::Event::StateChange(state) if !self.leaving => {
                     self.events.push_back(Event::IceStateChange(state));
                 }
-                ice::Event::StateChange(_) | ice::Event::RoleChange(_) => {}
+                ice::Event::LocalCandidate(_) | ice::Event::StateChange(_) | ice::Event::RoleChange(_) => {}
             }
         }
         // Our checks are answered before the other side has our answer. A handshake that began then would wait

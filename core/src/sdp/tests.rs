@@ -265,6 +265,9 @@ fn unusable_candidates_say_why() {
     assert_eq!(unusable("candidate:1 1 udp 0 192.0.2.1 1 typ host"), Unusable::Priority(0));
     assert_eq!(unusable("candidate:1 1 udp 2147483648 192.0.2.1 1 typ host"), Unusable::Priority(1 << 31));
     assert_eq!(unusable("candidate:1 1 udp 1 192.0.2.1 0 typ host"), Unusable::Port);
+    assert_eq!(unusable("candidate:1 1 tcp 1 192.0.2.1 0 typ host tcptype passive"), Unusable::Port);
+    let active = "candidate:1 1 tcp 1 192.0.2.1 0 typ host tcptype active".parse::<CandidateAttribute>().unwrap();
+    assert_eq!(active.to_candidate(None).unwrap().address.port(), 9, "its port means nothing");
     for address in ["0.0.0.0", "255.255.255.255", "224.0.0.251", "::", "ff02::fb", "::ffff:192.0.2.1"] {
         let reason = Unusable::Address(address.parse().unwrap());
         assert_eq!(unusable(&format!("candidate:1 1 udp 1 {address} 1 typ host")), reason);
@@ -277,15 +280,17 @@ fn unusable_candidates_say_why() {
 #[test]
 fn our_own_candidates_read_back() {
     let base = "[2001:db8::1]:4000".parse().unwrap();
-    let ours = ice::LocalCandidate::host(ice::Transport::Udp, base, 65_535).candidate;
+    let ours = ice::LocalCandidate::host(crate::Protocol::Udp, base, 65_535).candidate;
     let relayed = ice::Candidate {
         kind: ice::CandidateKind::Relayed,
         address: "198.51.100.1:50000".parse().unwrap(),
         related: Some("203.0.113.1:3".parse().unwrap()),
         ..ours
     };
+    let tcp = |tcp_type| ice::LocalCandidate::host(ice::Transport::Tcp(tcp_type), base, 65_535).candidate;
+    let tcp = [ice::TcpType::Active, ice::TcpType::Passive, ice::TcpType::SimultaneousOpen].map(tcp);
     let credentials = ice::Credentials::new("abcd", "0123456789012345678901").unwrap();
-    for candidate in [ours, relayed] {
+    for candidate in [ours, relayed].into_iter().chain(tcp) {
         let written = CandidateAttribute::new(&candidate).with_ufrag(&credentials);
         let read: CandidateAttribute = written.to_string().parse().unwrap();
         assert_eq!(read, written);
