@@ -18,6 +18,7 @@ use crate::pressure::{Held, Level, records};
 use crate::resolve::Resolver;
 use crate::shared::{Keeper, Shared, State};
 use crate::socket::{Inbound, Sent, Socket};
+use crate::stream::{Listener, News, READ, Streams};
 
 /// How many batches of each socket, and answers of names, are taken before others have their turn.
 const TURN: usize = 4;
@@ -35,12 +36,15 @@ thread_local! {
     /// Buffers are in use within one call only, so that all peers of a thread share them.
     static BUFFERS: RefCell<Buffers> = RefCell::new(Buffers {
         inbound: Inbound::new(),
+        stream: vec![0; READ].into_boxed_slice(),
         outbound: Outbound { buffer: vec![0; OUTBOUND].into_boxed_slice(), len: 0, group: None },
     });
 }
 
 struct Buffers {
     inbound: Inbound,
+    /// What was read from a stream.
+    stream: Box<[u8]>,
     outbound: Outbound,
 }
 
@@ -50,6 +54,8 @@ pub(crate) struct Driver {
     keeper: Weak<Keeper>,
     queue: Arc<Queue>,
     sockets: Vec<Bound>,
+    listeners: Vec<Listener>,
+    streams: Streams,
     resolver: Resolver<ResolveId>,
     timer: Pin<Box<Sleep>>,
     /// What the timer is set to.
@@ -82,6 +88,7 @@ impl Driver {
         keeper: Weak<Keeper>,
         queue: Arc<Queue>,
         sockets: Vec<Socket>,
+        listeners: Vec<Listener>,
         resolver: Resolver<ResolveId>,
     ) -> Self {
         Self {
@@ -89,6 +96,8 @@ impl Driver {
             keeper,
             queue,
             sockets: sockets.into_iter().map(|socket| Bound { socket, last: None }).collect(),
+            listeners,
+            streams: Streams::default(),
             resolver,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             deadline: None,
@@ -143,15 +152,20 @@ impl Driver {
         BUFFERS.with_borrow_mut(|buffers| {
             for index in (0..self.sockets.len()).rev() {
                 match self.poll_socket(index, cx, buffers) {
-                    SocketTurn::Idle => {}
-                    SocketTurn::Worked => worked = true,
-                    SocketTurn::More => (worked, more) = (true, true),
-                    SocketTurn::Dead(error) => {
+                    Turn::Idle => {}
+                    Turn::Worked => worked = true,
+                    Turn::More => (worked, more) = (true, true),
+                    Turn::Dead(error) => {
                         worked = true;
                         let local = self.sockets.swap_remove(index).socket.local();
                         self.told.push_back(Told::Event(Event::SocketLost { local, error }));
                     }
                 }
+            }
+            match self.poll_streams(cx, buffers) {
+                Turn::More => (worked, more) = (true, true),
+                Turn::Worked => worked = true,
+                Turn::Idle | Turn::Dead(_) => {}
             }
             worked |= self.release_held(&mut buffers.outbound);
             if self.deadline.is_some() && self.timer.as_mut().poll(cx).is_ready() {
@@ -176,33 +190,88 @@ impl Driver {
         if worked { Poll::Ready(more) } else { Poll::Pending }
     }
 
-    fn poll_socket(&mut self, index: usize, cx: &mut Context<'_>, buffers: &mut Buffers) -> SocketTurn {
+    fn poll_socket(&mut self, index: usize, cx: &mut Context<'_>, buffers: &mut Buffers) -> Turn {
         let socket = &mut self.sockets[index].socket;
         if socket.has_backlog()
             && let Poll::Ready(Sent::Dead(error)) = socket.poll_flush(cx)
         {
-            return SocketTurn::Dead(error);
+            return Turn::Dead(error);
         }
         for batch in 0..TURN {
             match self.sockets[index].socket.poll_recv(cx, &mut buffers.inbound) {
                 Poll::Ready(Ok(())) => self.receive(index, buffers),
-                Poll::Ready(Err(error)) => return SocketTurn::Dead(error),
-                Poll::Pending if batch == 0 => return SocketTurn::Idle,
-                Poll::Pending => return SocketTurn::Worked,
+                Poll::Ready(Err(error)) => return Turn::Dead(error),
+                Poll::Pending if batch == 0 => return Turn::Idle,
+                Poll::Pending => return Turn::Worked,
             }
         }
-        SocketTurn::More
+        Turn::More
+    }
+
+    /// Takes who connects, tells the core what became of its streams, and gives it what they brought.
+    fn poll_streams(&mut self, cx: &mut Context<'_>, Buffers { stream: buffer, outbound, .. }: &mut Buffers) -> Turn {
+        let shared = Arc::clone(&self.shared);
+        let mut turn = Turn::Idle;
+        for index in 0..self.listeners.len() {
+            for _ in 0..TURN {
+                let Poll::Ready((io, path)) = self.listeners[index].poll_accept(cx) else { break };
+                turn = Turn::Worked;
+                let mut state = shared.lock();
+                // What the core does not want is closed by being dropped.
+                if let Ok(id) = state.core.handle_stream_accepted(path, shared.clock.now()) {
+                    self.streams.insert(id, io);
+                }
+                self.drain(&mut state, outbound);
+            }
+        }
+        let (mut news, mut readable) = (Vec::new(), Vec::new());
+        self.streams.poll(cx, &mut news, &mut readable);
+        for news in news {
+            turn = Turn::Worked;
+            let mut state = shared.lock();
+            match news {
+                News::Opened(path) => state.core.handle_stream_opened(path, shared.clock.now()),
+                News::Closed(path) => state.core.handle_stream_closed(path, shared.clock.now()),
+            }
+            self.drain(&mut state, outbound);
+        }
+        for path in readable {
+            turn = Turn::Worked;
+            for batch in 0..=TURN {
+                if batch == TURN {
+                    turn = Turn::More;
+                    break;
+                }
+                let Some(len) = self.streams.read(path, buffer) else { break };
+                self.receive_from_stream(path, &buffer[..len], outbound);
+            }
+        }
+        self.flush(outbound);
+        if self.streams.any_broken() { Turn::More } else { turn }
+    }
+
+    /// Gives the core the datagrams in what a stream brought.
+    fn receive_from_stream(&mut self, path: PathId, mut bytes: &[u8], outbound: &mut Outbound) {
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.lock();
+        let now = shared.clock.now();
+        let mut reader = self.streams.lend_reader(path);
+        while let Some(datagram) = reader.read(&mut bytes) {
+            self.take(&mut state, path, datagram, now, outbound);
+            if !self.streams.contains(path) {
+                return;
+            }
+        }
+        self.streams.give_back(path, reader);
     }
 
     /// Gives the core the batch that the socket received.
-    fn receive(&mut self, index: usize, Buffers { inbound, outbound }: &mut Buffers) {
+    fn receive(&mut self, index: usize, Buffers { inbound, outbound, .. }: &mut Buffers) {
         let shared = Arc::clone(&self.shared);
         let local = self.sockets[index].socket.local();
         let mut state = shared.lock();
         let now = shared.clock.now();
         for (remote, datagram) in inbound.datagrams() {
-            state.stats.datagrams_received += 1;
-            state.stats.bytes_received += datagram.len() as u64;
             let path = frazil::Path { protocol: Protocol::Udp, local, remote };
             // The number may have been taken back, and then is no path's or another one's.
             let known = self.sockets[index].last.filter(|(last, _)| *last == remote).map(|(_, id)| id);
@@ -214,25 +283,33 @@ impl Driver {
                     id
                 }
             };
-            if shared.pressure.level() == Level::Free {
-                state.core.handle_datagram(id, datagram, now);
-                self.drain(&mut state, outbound);
-                continue;
-            }
-            if shared.pressure.was_read() {
-                self.held.hurry(now);
-            }
-            for record in records(datagram) {
-                if self.held.keep(shared.pressure.level(), id, record, now) {
-                    state.stats.records_held += 1;
-                } else {
-                    state.core.handle_datagram(id, record, now);
-                    self.drain(&mut state, outbound);
-                }
-            }
+            self.take(&mut state, id, datagram, now, outbound);
         }
         drop(state);
         self.flush(outbound);
+    }
+
+    /// Gives the core a datagram, but for what is to wait.
+    fn take(&mut self, state: &mut State, path: PathId, datagram: &[u8], now: Instant, outbound: &mut Outbound) {
+        let shared = Arc::clone(&self.shared);
+        state.stats.datagrams_received += 1;
+        state.stats.bytes_received += datagram.len() as u64;
+        if shared.pressure.level() == Level::Free {
+            state.core.handle_datagram(path, datagram, now);
+            self.drain(state, outbound);
+            return;
+        }
+        if shared.pressure.was_read() {
+            self.held.hurry(now);
+        }
+        for record in records(datagram) {
+            if self.held.keep(shared.pressure.level(), path, record, now) {
+                state.stats.records_held += 1;
+            } else {
+                state.core.handle_datagram(path, record, now);
+                self.drain(state, outbound);
+            }
+        }
     }
 
     /// Gives the core what was held back, as far as the queues have room again.
@@ -266,12 +343,18 @@ impl Driver {
 
     /// Adds the datagram that was just written behind those collected.
     fn post(&mut self, transmit: Transmit, state: &mut State, outbound: &mut Outbound) {
+        if self.streams.write(transmit.path, &outbound.buffer[outbound.len..][..transmit.len]) {
+            state.stats.datagrams_sent += 1;
+            state.stats.bytes_sent += transmit.len as u64;
+            return;
+        }
         let joins = outbound.group.as_ref().is_some_and(|group| group.takes(transmit, outbound.len));
         if !joins {
             let start = outbound.len;
             self.flush_group(outbound);
             // A path that is gone, or whose socket is: the datagram is lost like one on a broken wire.
-            let Some(path) = state.core.path(transmit.path) else { return outbound.restart() };
+            let over_udp = |path: &frazil::Path| path.protocol == Protocol::Udp;
+            let Some(path) = state.core.path(transmit.path).filter(over_udp) else { return outbound.restart() };
             let Some(bound) = self.sockets.iter().position(|bound| bound.socket.local() == path.local) else {
                 return outbound.restart();
             };
@@ -303,6 +386,7 @@ impl Driver {
     fn flush(&mut self, outbound: &mut Outbound) {
         self.flush_group(outbound);
         outbound.restart();
+        self.streams.flush();
     }
 
     fn flush_group(&mut self, outbound: &mut Outbound) {
@@ -328,6 +412,16 @@ impl Driver {
             peer::Event::ConnectionStateChange(state) => Told::Event(Event::ConnectionStateChange(state)),
             peer::Event::SelectedPairChange(pair) => Told::Event(Event::SelectedPairChange(pair)),
             peer::Event::Resolve { request, name } => Told::Resolve(request, name),
+            peer::Event::OpenStream { path, local, remote } => {
+                let bound = self.sockets.iter().find(|bound| bound.socket.local().ip() == local.ip());
+                let scope = bound.map_or(0, |bound| bound.socket.scope());
+                self.streams.open(path, local, remote, scope);
+                return;
+            }
+            peer::Event::CloseStream { path } => {
+                self.streams.close(path);
+                return;
+            }
             peer::Event::DataChannel { channel, config } => {
                 let line = Arc::new(Line::new(channel, config, true));
                 state.lines.insert(channel, Arc::clone(&line));
@@ -411,7 +505,7 @@ impl Driver {
         }
         let flushed = poll_fn(|cx| {
             self.sockets.retain_mut(|bound| bound.socket.poll_flush(cx).is_pending());
-            if self.sockets.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+            if self.sockets.is_empty() { self.streams.poll_parted(cx) } else { Poll::Pending }
         });
         let _ = tokio::time::timeout(LAST_FLUSH, flushed).await;
     }
@@ -447,7 +541,7 @@ impl Drop for Driver {
     }
 }
 
-enum SocketTurn {
+enum Turn {
     Idle,
     Worked,
     /// There is more at once.

@@ -1,6 +1,6 @@
 //! frazil on [tokio]: everything around a WebRTC peer that only an operating system can do.
 //!
-//! A [`Peer`] binds a UDP socket on each address of the machine, looks names up, keeps time, and offers the
+//! A [`Peer`] binds a UDP socket on each address of the machine, opens TCP streams and, if wanted, listens for them, looks names up, keeps time, and offers the
 //! connection as plain async Rust. What goes over the wire, and when, is decided by [`frazil`] alone.
 //!
 //! How the two sides' descriptions travel is the application's business: a server, a QR code, or, as
@@ -76,6 +76,7 @@ mod pressure;
 mod resolve;
 mod shared;
 mod socket;
+mod stream;
 
 pub use channel::{Channel, Message};
 pub use error::{ConnectError, Error, SendError, StartError, TrySendError};

@@ -1,7 +1,7 @@
 //! The handle that an application holds.
 
 use frazil::Seed;
-use frazil::ice::{self, LocalCandidate, PairReport};
+use frazil::ice::{self, LocalCandidate, PairReport, TcpType};
 use frazil::jsep::{Description, SignalingState, TrickledCandidate};
 use frazil::peer::{self, Certificate, ChannelConfig, ConnectionState, Counters, Failure};
 use std::fmt;
@@ -19,6 +19,7 @@ use crate::interfaces::{Interface, InterfacePolicy, interfaces, local_preference
 use crate::resolve::Resolver;
 use crate::shared::{Keeper, Limits, Shared, State};
 use crate::socket::Socket;
+use crate::stream::Listener;
 
 /// How many addresses are gathered at most: the best ones. A machine with many virtual networks has more,
 /// and each costs the other side checks.
@@ -31,6 +32,7 @@ pub struct Builder {
     config: peer::Config,
     interfaces: InterfacePolicy,
     ports: Option<RangeInclusive<u16>>,
+    listens: bool,
     limits: Limits,
 }
 
@@ -40,6 +42,7 @@ impl Default for Builder {
             config: peer::Config::default(),
             interfaces: InterfacePolicy::default(),
             ports: None,
+            listens: false,
             limits: Limits { receive: 1 << 20 },
         }
     }
@@ -61,6 +64,14 @@ impl Builder {
     /// Binds on ports of this range only. Each address of the machine takes one port of it for each peer.
     pub fn ports(mut self, ports: RangeInclusive<u16>) -> Self {
         self.ports = Some(ports);
+        self
+    }
+
+    /// Listens for TCP streams too, on each address: passive candidates (RFC 6544), for peers behind firewalls that let
+    /// no UDP through. Off unless set, as few can be connected to. To who listens we connect in any case, unless the
+    /// configuration forbids it (`active_tcp`).
+    pub fn listen_tcp(mut self, listens: bool) -> Self {
+        self.listens = listens;
         self
     }
 
@@ -91,7 +102,8 @@ impl Builder {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         let mut gathered = self.interfaces.select(interfaces().map_err(StartError::Interfaces)?);
         gathered.truncate(MAX_SOCKETS);
-        let (sockets, failures) = self.bind(&gathered)?;
+        let (sockets, mut failures) = self.bind(&gathered)?;
+        let listeners = self.listen(&gathered, &mut failures);
 
         let mut seed = Seed::default();
         getrandom::fill(&mut seed).map_err(StartError::Seed)?;
@@ -102,6 +114,9 @@ impl Builder {
             // The core refuses an address only if it has it already.
             let _ = core.add_host_candidate(socket.local(), local_preference(position), now);
         }
+        for (position, listener) in listeners.iter().enumerate() {
+            let _ = core.add_tcp_candidate(TcpType::Passive, listener.local(), local_preference(position), now);
+        }
         core.end_of_candidates(now);
 
         let shared = Arc::new(Shared::new(core, clock, self.limits));
@@ -110,7 +125,7 @@ impl Builder {
         for event in failures {
             queue.push(event);
         }
-        let driver = Driver::new(shared, Arc::downgrade(&keeper), queue, sockets, Resolver::new(gathered));
+        let driver = Driver::new(shared, Arc::downgrade(&keeper), queue, sockets, listeners, Resolver::new(gathered));
         runtime.spawn(driver.run());
         Ok((Peer { keeper }, events))
     }
@@ -132,6 +147,19 @@ impl Builder {
             }
         }
         if sockets.is_empty() { Err(last) } else { Ok((sockets, failures)) }
+    }
+
+    fn listen(&self, gathered: &[Interface], failures: &mut Vec<Event>) -> Vec<Listener> {
+        let mut listeners = Vec::new();
+        for interface in gathered.iter().filter(|_| self.listens) {
+            match Listener::bind(interface, self.ports.as_ref()) {
+                Ok(listener) => listeners.push(listener),
+                Err(error) => {
+                    failures.push(Event::SocketLost { local: SocketAddr::new(interface.address, 0), error });
+                }
+            }
+        }
+        listeners
     }
 }
 

@@ -297,7 +297,9 @@ impl Peer {
             self.unsent += 1;
         }
         if self.leaving && self.session.poll_timeout().is_none() {
-            self.agent.close(self.line.now());
+            let now = self.line.now();
+            self.agent.close(now);
+            self.follow(now);
         }
         None
     }
