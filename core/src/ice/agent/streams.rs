@@ -221,11 +221,14 @@ impl Agent {
         self.pairs_on(path).any(|(generation, key)| {
             let carries = self.selected.is_some_and(|s| s.generation == generation && s.pair == key);
             let Some(of) = self.generation(generation) else { return false };
+            let is_current = generation == self.current.number;
+            // Of the generation before a restart, as long as the new one has nothing better.
+            let counts = is_current || self.current.nominated.is_none();
             let chosen = of.nominated.is_none_or(|nominated| nominated == key) || of.nominating == Some(key);
             let pair = of.list.get(key);
             let open = match pair.state {
-                PairState::Frozen | PairState::Waiting | PairState::InProgress => generation == self.current.number,
-                PairState::Succeeded => chosen,
+                PairState::Frozen | PairState::Waiting | PairState::InProgress => is_current,
+                PairState::Succeeded => chosen && counts,
                 PairState::Failed | PairState::Pruned => pair.triggered,
             };
             carries || open
@@ -261,7 +264,6 @@ impl Agent {
         let connects = self.locals[local].candidate.transport.tcp_type().is_some_and(TcpType::connects);
         if connects && was == PairState::Succeeded {
             self.current.list.set_state(key, PairState::Waiting);
-            self.current.list.trigger(key);
         }
     }
 

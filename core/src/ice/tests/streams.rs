@@ -216,7 +216,9 @@ impl World {
             }
             Arrival::Datagram { to, path, bytes } => {
                 let path = self.agents[to].path_id(path);
-                self.agents[to].handle_datagram(path, &bytes, now);
+                if self.agents[to].handle_datagram(path, &bytes, now) == Received::Application {
+                    self.received[to].push(bytes);
+                }
             }
         }
     }
@@ -557,6 +559,63 @@ fn a_restart_goes_on_over_the_stream_there_is() {
     world.run_for(Duration::from_secs(20));
     assert!(world.carries(b"\xc8long after"));
     assert_eq!(world.open_streams(), 1);
+}
+
+#[test]
+fn a_restart_that_finds_another_way_closes_the_stream_there_was() {
+    let mut world = World::new(&[tcp(TcpType::Active, LEFT)], &[tcp(TcpType::Passive, RIGHT)]);
+    world.signal();
+    world.complete();
+    for side in 0..2 {
+        let now = world.now;
+        restart(&mut world.agents[side], now);
+    }
+    let better = host("198.51.100.9:2000", u16::MAX);
+    world.agents[0].add_local_candidate(host(LEFT, u16::MAX), world.now).unwrap();
+    world.agents[1].add_local_candidate(better, world.now).unwrap();
+    world.signal();
+    world.complete();
+    world.run_for(Duration::from_secs(5));
+    assert_eq!(world.selected(0).remote.transport, Transport::Udp);
+    assert_eq!(world.open_streams(), 0);
+    assert!(world.carries(b"\xc8by the new way"));
+}
+
+#[test]
+fn while_datagrams_may_still_get_through_a_stream_is_used_but_not_nominated_at_once() {
+    let mut world = World::new(&[tcp(TcpType::Active, LEFT)], &[tcp(TcpType::Passive, RIGHT)]);
+    for (from, to) in [(0, 1), (1, 0)] {
+        let credentials = world.agents[from].local_credentials().clone();
+        let candidate = world.agents[from].local_candidates()[0].candidate;
+        world.agents[to].set_remote_credentials(credentials, world.now);
+        world.agents[to].add_remote_candidate(candidate, world.now).unwrap();
+    }
+    world.run_for(Duration::from_millis(300));
+    assert!(world.carries(b"\xc8in the meantime"));
+    assert!(!world.selected(0).nominated);
+    world.agents[0].add_local_candidate(host(LEFT, u16::MAX), world.now).unwrap();
+    world.agents[1].add_local_candidate(host(RIGHT, u16::MAX), world.now).unwrap();
+    world.signal();
+    world.complete();
+    assert_eq!(world.selected(0).local.candidate.transport, Transport::Udp);
+}
+
+#[test]
+fn a_new_stream_on_an_old_path_has_to_prove_itself_anew() {
+    let mut world = World::new(&[tcp(TcpType::Active, LEFT)], &[tcp(TcpType::Passive, RIGHT)]);
+    world.signal();
+    world.complete();
+    let path = world.selected(0).path;
+    world.break_streams();
+    let opened = |world: &World| world.streams.len() == 2 && world.streams[1].is_open;
+    assert!(world.run_until(Duration::from_secs(5), opened));
+    let now = world.now;
+    world.agents[0].handle_stream_opened(path, now);
+    let before = world.agents[0].counters().unknown_source;
+    world.agents[0].handle_stream_data(path, &[0, 1, 200], now, |_| panic!("from whom?"));
+    assert_eq!(world.agents[0].counters().unknown_source, before + 1);
+    world.complete();
+    assert!(world.carries(b"\xc8again"));
 }
 
 #[test]
