@@ -14,9 +14,11 @@
 //! - [`jsep`]: offer and answer (RFC 9429)
 //! - `session`: DTLS and SCTP, carried by `str0m` (feature `session`)
 //! - `peer`: what an application holds; it composes the others (feature `session`)
+//! - [`hub`]: one pace for many agents (RFC 8445 section 14.2)
 
 #![forbid(unsafe_code)]
 
+pub mod hub;
 pub mod ice;
 pub mod jsep;
 mod path;

@@ -14,6 +14,7 @@ use tokio::time::Sleep;
 
 use crate::channel::{Channel, Line, Message};
 use crate::event::{Event, Queue};
+use crate::pace::{Turn, Turns};
 use crate::pressure::{Held, Level, records};
 use crate::resolve::Resolver;
 use crate::shared::{Keeper, Shared, State};
@@ -57,6 +58,8 @@ pub(crate) struct Driver {
     listeners: Vec<Listener>,
     streams: Streams,
     resolver: Resolver<ResolveId>,
+    /// None if the peer keeps its own pace.
+    turns: Option<Turns>,
     timer: Pin<Box<Sleep>>,
     /// What the timer is set to.
     deadline: Option<Instant>,
@@ -90,6 +93,7 @@ impl Driver {
         sockets: Vec<Socket>,
         listeners: Vec<Listener>,
         resolver: Resolver<ResolveId>,
+        turns: Option<Turns>,
     ) -> Self {
         Self {
             shared,
@@ -99,6 +103,7 @@ impl Driver {
             listeners,
             streams: Streams::default(),
             resolver,
+            turns,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             deadline: None,
             held: Held::default(),
@@ -127,7 +132,8 @@ impl Driver {
             let shared = Arc::clone(&self.shared);
             let mut state = shared.lock();
             self.drain(&mut state, &mut buffers.outbound);
-            self.deadline = state.core.poll_timeout();
+            let next_turn = self.take_turns(&mut state, &mut buffers.outbound);
+            self.deadline = [state.core.poll_timeout(), next_turn].into_iter().flatten().min();
             // The other side may have closed the peer too: nothing can happen any more.
             let closing = state.closing || state.core.connection_state() == ConnectionState::Closed;
             drop(state);
@@ -143,30 +149,47 @@ impl Driver {
         closing
     }
 
+    /// Sends the checks that it is the peer's turn to send, and gives when to ask for the next turn.
+    fn take_turns(&mut self, state: &mut State, outbound: &mut Outbound) -> Option<Instant> {
+        loop {
+            let now = self.shared.clock.now();
+            let turns = self.turns.as_mut()?;
+            let from = state.core.wants_check().map(|from| from.saturating_duration_since(now));
+            match turns.poll(from) {
+                Turn::Granted => {
+                    if !state.core.grant_check(self.shared.clock.now()) {
+                        turns.give_back();
+                    }
+                    self.drain(state, outbound);
+                }
+                Turn::Wait(wait) => return wait.map(|wait| now + wait),
+            }
+        }
+    }
+
     /// Waits until there is something for the core, gives it, and gives whether there is more at once.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let shared = Arc::clone(&self.shared);
         let mut worked = shared.lock().was_stirred(cx.waker());
+        worked |= self.turns.as_mut().is_some_and(|turns| turns.was_stirred(cx.waker()));
         let mut more = false;
 
         BUFFERS.with_borrow_mut(|buffers| {
             for index in (0..self.sockets.len()).rev() {
                 match self.poll_socket(index, cx, buffers) {
-                    Turn::Idle => {}
-                    Turn::Worked => worked = true,
-                    Turn::More => (worked, more) = (true, true),
-                    Turn::Dead(error) => {
+                    SocketTurn::Idle => {}
+                    SocketTurn::Worked => worked = true,
+                    SocketTurn::More => (worked, more) = (true, true),
+                    SocketTurn::Dead(error) => {
                         worked = true;
                         let local = self.sockets.swap_remove(index).socket.local();
                         self.told.push_back(Told::Event(Event::SocketLost { local, error }));
                     }
                 }
             }
-            match self.poll_streams(cx, buffers) {
-                Turn::More => (worked, more) = (true, true),
-                Turn::Worked => worked = true,
-                Turn::Idle | Turn::Dead(_) => {}
-            }
+            let streams = self.poll_streams(cx, buffers);
+            worked |= streams.worked;
+            more |= streams.more;
             worked |= self.release_held(&mut buffers.outbound);
             if self.deadline.is_some() && self.timer.as_mut().poll(cx).is_ready() {
                 worked = true;
@@ -190,32 +213,36 @@ impl Driver {
         if worked { Poll::Ready(more) } else { Poll::Pending }
     }
 
-    fn poll_socket(&mut self, index: usize, cx: &mut Context<'_>, buffers: &mut Buffers) -> Turn {
+    fn poll_socket(&mut self, index: usize, cx: &mut Context<'_>, buffers: &mut Buffers) -> SocketTurn {
         let socket = &mut self.sockets[index].socket;
         if socket.has_backlog()
             && let Poll::Ready(Sent::Dead(error)) = socket.poll_flush(cx)
         {
-            return Turn::Dead(error);
+            return SocketTurn::Dead(error);
         }
         for batch in 0..TURN {
             match self.sockets[index].socket.poll_recv(cx, &mut buffers.inbound) {
                 Poll::Ready(Ok(())) => self.receive(index, buffers),
-                Poll::Ready(Err(error)) => return Turn::Dead(error),
-                Poll::Pending if batch == 0 => return Turn::Idle,
-                Poll::Pending => return Turn::Worked,
+                Poll::Ready(Err(error)) => return SocketTurn::Dead(error),
+                Poll::Pending if batch == 0 => return SocketTurn::Idle,
+                Poll::Pending => return SocketTurn::Worked,
             }
         }
-        Turn::More
+        SocketTurn::More
     }
 
     /// Takes who connects, tells the core what became of its streams, and gives it what they brought.
-    fn poll_streams(&mut self, cx: &mut Context<'_>, Buffers { stream: buffer, outbound, .. }: &mut Buffers) -> Turn {
+    fn poll_streams(
+        &mut self,
+        cx: &mut Context<'_>,
+        Buffers { stream: buffer, outbound, .. }: &mut Buffers,
+    ) -> StreamTurn {
         let shared = Arc::clone(&self.shared);
-        let mut turn = Turn::Idle;
+        let mut turn = StreamTurn::default();
         for index in 0..self.listeners.len() {
             for _ in 0..TURN {
                 let Poll::Ready((io, path)) = self.listeners[index].poll_accept(cx) else { break };
-                turn = Turn::Worked;
+                turn.worked = true;
                 let mut state = shared.lock();
                 // What the core does not want is closed by being dropped.
                 if let Ok(id) = state.core.handle_stream_accepted(path, shared.clock.now()) {
@@ -227,7 +254,7 @@ impl Driver {
         let (mut news, mut readable) = (Vec::new(), Vec::new());
         self.streams.poll(cx, &mut news, &mut readable);
         for news in news {
-            turn = Turn::Worked;
+            turn.worked = true;
             let mut state = shared.lock();
             match news {
                 News::Opened(path) => state.core.handle_stream_opened(path, shared.clock.now()),
@@ -236,10 +263,10 @@ impl Driver {
             self.drain(&mut state, outbound);
         }
         for path in readable {
-            turn = Turn::Worked;
+            turn.worked = true;
             for batch in 0..=TURN {
                 if batch == TURN {
-                    turn = Turn::More;
+                    turn.more = true;
                     break;
                 }
                 let Some(len) = self.streams.read(path, buffer) else { break };
@@ -247,7 +274,8 @@ impl Driver {
             }
         }
         self.flush(outbound);
-        if self.streams.any_broken() { Turn::More } else { turn }
+        turn.more |= self.streams.any_broken();
+        StreamTurn { worked: turn.worked || turn.more, ..turn }
     }
 
     /// Gives the core the datagrams in what a stream brought.
@@ -541,7 +569,15 @@ impl Drop for Driver {
     }
 }
 
-enum Turn {
+/// What the streams had.
+#[derive(Clone, Copy, Default)]
+struct StreamTurn {
+    worked: bool,
+    /// There is more at once.
+    more: bool,
+}
+
+enum SocketTurn {
     Idle,
     Worked,
     /// There is more at once.

@@ -58,6 +58,9 @@
 //!
 //! # Fairness and cost
 //!
+//! However many peers of a process look for a path at the same time, together they send one connectivity check in
+//! 5 ms, in turn; see [`Pace`].
+//!
 //! A peer is one task. It takes a bounded number of datagrams from each socket, in batches where the system
 //! can (`recvmmsg`, GRO, GSO), then lets other tasks run. Nothing is allocated per datagram; buffers belong to
 //! the runtime's threads, not to peers.
@@ -71,6 +74,7 @@ mod error;
 mod event;
 mod interfaces;
 mod mdns;
+mod pace;
 mod peer;
 mod pressure;
 mod resolve;
@@ -83,4 +87,5 @@ pub use error::{ConnectError, Error, SendError, StartError, TrySendError};
 pub use event::{Event, Events};
 pub use frazil;
 pub use interfaces::{Interface, InterfaceFilter, InterfacePolicy, interfaces};
+pub use pace::Pace;
 pub use peer::{Builder, Peer, Stats};

@@ -16,6 +16,7 @@ use crate::driver::Driver;
 use crate::error::{ConnectError, Error, StartError};
 use crate::event::{Event, Events};
 use crate::interfaces::{Interface, InterfacePolicy, interfaces, local_preference};
+use crate::pace::Pace;
 use crate::resolve::Resolver;
 use crate::shared::{Keeper, Limits, Shared, State};
 use crate::socket::Socket;
@@ -33,6 +34,7 @@ pub struct Builder {
     interfaces: InterfacePolicy,
     ports: Option<RangeInclusive<u16>>,
     listens: bool,
+    pace: Option<Pace>,
     limits: Limits,
 }
 
@@ -43,6 +45,7 @@ impl Default for Builder {
             interfaces: InterfacePolicy::default(),
             ports: None,
             listens: false,
+            pace: Some(Pace::process()),
             limits: Limits { receive: 1 << 20 },
         }
     }
@@ -75,6 +78,13 @@ impl Builder {
         self
     }
 
+    /// The budget of checks that the peer shares with others, [that of the process](Pace::process) unless set. With
+    /// `None` it shares none. It decides on the `pace` of the ICE configuration.
+    pub fn pace(mut self, pace: Option<Pace>) -> Self {
+        self.pace = pace;
+        self
+    }
+
     /// How many bytes received on one channel may wait for the application, 1 MiB unless set. Above it the
     /// other side's data is held back. Some may still come in above: of long messages about one SCTP receive
     /// window, of short ones 2 MiB, and then a megabyte in a day at most.
@@ -98,7 +108,7 @@ impl Builder {
     ///
     /// # Panics
     /// When the runtime's I/O or time is not enabled.
-    pub fn start(self) -> Result<(Peer, Events), StartError> {
+    pub fn start(mut self) -> Result<(Peer, Events), StartError> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         let mut gathered = self.interfaces.select(interfaces().map_err(StartError::Interfaces)?);
         gathered.truncate(MAX_SOCKETS);
@@ -109,6 +119,7 @@ impl Builder {
         getrandom::fill(&mut seed).map_err(StartError::Seed)?;
         let clock = Clock::new();
         let now = clock.now();
+        self.config.ice.pace = if self.pace.is_some() { ice::Pace::Granted } else { ice::Pace::Own };
         let mut core = peer::Peer::new(self.config, seed, now).map_err(StartError::Setup)?;
         for (position, socket) in sockets.iter().enumerate() {
             // The core refuses an address only if it has it already.
@@ -125,7 +136,9 @@ impl Builder {
         for event in failures {
             queue.push(event);
         }
-        let driver = Driver::new(shared, Arc::downgrade(&keeper), queue, sockets, listeners, Resolver::new(gathered));
+        let turns = self.pace.as_ref().map(Pace::join);
+        let resolver = Resolver::new(gathered);
+        let driver = Driver::new(shared, Arc::downgrade(&keeper), queue, sockets, listeners, resolver, turns);
         runtime.spawn(driver.run());
         Ok((Peer { keeper }, events))
     }

@@ -64,7 +64,7 @@ async fn of_two_families_pairs_are_formed_within_each_and_the_better_one_is_used
             assert!(!matches!(pair.state, PairState::Failed), "{pair:?}");
         }
         let selected = peer.selected_pair().unwrap();
-        assert!(selected.selected && selected.state == PairState::Succeeded);
+        assert!(selected.selected.is_some() && selected.state == PairState::Succeeded);
         assert!(selected.stats.round_trip.is_some());
         assert!(selected.stats.bytes_sent > 0 && selected.stats.bytes_received > 0);
         assert_eq!(peer.stats().unused.session_rejected, 0);

@@ -34,8 +34,8 @@ impl IceEndpoint {
     }
 
     /// Sends an application datagram if there is a path for it. Tells whether there is.
-    pub fn send(&mut self, datagram: &[u8]) -> bool {
-        let Some(path) = self.agent.send(datagram.len()).and_then(|id| self.agent.path(id)) else { return false };
+    pub fn send(&mut self, datagram: &[u8], now: Instant) -> bool {
+        let Some(path) = self.agent.send(datagram.len(), now).and_then(|id| self.agent.path(id)) else { return false };
         self.to_send.push_back((path, datagram.to_vec()));
         true
     }

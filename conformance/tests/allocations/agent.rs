@@ -65,7 +65,7 @@ impl Side {
     fn send(&mut self, other: &mut Self, datagram: &[u8], now: Instant) {
         let Self { agent, for_data, .. } = self;
         let path = counted(for_data, || {
-            let path = agent.send(datagram.len());
+            let path = agent.send(datagram.len(), now);
             (path, agent.poll_timeout(), agent.poll_event()).0
         });
         assert_eq!(path, Some(self.path), "it is connected and has its path");

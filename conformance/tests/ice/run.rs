@@ -226,7 +226,7 @@ impl Run {
                 self.network.after(TALK, Scheduled::Alarm(act));
                 let Some(path_of) = self.sides[side].path_of else { return };
                 let words = [WORDS + path_of as u8; 100];
-                let sent = self.network.with(self.hosts[side], |endpoint, _| endpoint.send(&words));
+                let sent = self.network.with(self.hosts[side], |endpoint, now| endpoint.send(&words, now));
                 self.sides[side].pathless += u32::from(!sent);
             }
         }
@@ -325,7 +325,7 @@ impl Run {
         let sent = [0, 1].map(|side| {
             self.sides[side].heard.clear();
             let words = format!("from side {side}");
-            self.network.with(self.hosts[side], |endpoint, _| endpoint.send(words.as_bytes()))
+            self.network.with(self.hosts[side], |endpoint, now| endpoint.send(words.as_bytes(), now))
         });
         let until = self.network.now() - Instant::ZERO + Duration::from_secs(2);
         self.until(until);

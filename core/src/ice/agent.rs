@@ -1,23 +1,29 @@
 //! The agent: the state machine that the rest of this room serves.
 
+mod grant;
+mod lite;
+mod network;
 mod receive;
 mod send;
 mod settle;
 mod streams;
+mod upkeep;
 
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 use self::send::Outgoing;
+use self::upkeep::{Doubt, Moves};
 use super::checks::{Checks, Expired, Purpose};
 use super::consent::Consent;
 use super::generation::{Generation, Remote};
-use super::pair::{Pair, PairKey, pair_priority};
+use super::liveness::Liveness;
+use super::pair::{Pair, PairClass, PairKey, pair_priority};
 use super::streams::Streams;
 use super::{
-    Candidate, CandidateError, CandidateKind, Config, Counters, Credentials, Event, Failure, LocalCandidate,
-    PairReport, Role, State,
+    Candidate, CandidateError, CandidateKind, Config, Counters, Credentials, Event, Failure, InterfaceKind,
+    LocalCandidate, PairFate, PairReport, Role, SelectionCause, State,
 };
 use crate::Seed;
 use crate::path::{Path, PathId, Paths, Transmit};
@@ -27,6 +33,9 @@ use crate::time::{Instant, Timeline};
 
 /// How many candidates of our own an agent takes.
 const MAX_LOCAL_CANDIDATES: usize = 64;
+
+/// The longest Ta that the other side can impose.
+const MAX_REMOTE_PACING: Duration = Duration::from_secs(1);
 
 /// An ICE agent for one data stream.
 ///
@@ -42,7 +51,12 @@ pub struct Agent {
     tie_breaker: u64,
     state: State,
     failure: Option<Failure>,
+    /// Our candidates, those included that are gone: pairs name them by place.
     locals: Vec<LocalCandidate>,
+    /// What it costs to use each of them; none if it is gone.
+    costs: Vec<Option<u16>>,
+    /// Those that are there, as the other side knows them.
+    present: Vec<LocalCandidate>,
     gathered: bool,
     paths: Paths<Occupant>,
     streams: Streams,
@@ -53,9 +67,20 @@ pub struct Agent {
     checks: Checks,
     /// The least time between two of our checks: what the configuration says, or the other side if that is more.
     pacing: Duration,
+    /// Both sides know the ICE option `renomination`.
+    renomination: bool,
+    /// The other side sends no checks.
+    remote_lite: bool,
+    /// How many nominations we have sent, or the highest that we have followed.
+    nominations: u32,
+    /// We answer checks with 403.
+    revoked: bool,
     /// Pacing allows no check before this.
     next_check_at: Instant,
     selected: Option<Selected>,
+    moves: Moves,
+    /// When to see to the pairs that are held ready.
+    next_backup: Option<Instant>,
     outgoing: VecDeque<Outgoing>,
     events: VecDeque<Event>,
     counters: Counters,
@@ -75,7 +100,14 @@ struct Selected {
     pair: PairKey,
     path: PathId,
     nominated: bool,
+    cause: SelectionCause,
     consent: Consent,
+    liveness: Liveness,
+    doubt: Option<Doubt>,
+    /// The other side sends application datagrams over it too.
+    joined: bool,
+    /// Another pair over which they come since, and how many came in a row.
+    elsewhere: Option<(PairKey, u32)>,
 }
 
 /// What became of a datagram.
@@ -107,14 +139,22 @@ impl Agent {
             state: State::New,
             failure: None,
             locals: Vec::new(),
+            costs: Vec::new(),
+            present: Vec::new(),
             gathered: false,
             paths: Paths::new(),
             streams: Streams::default(),
             current: Generation::new(0, credentials),
             previous: None,
             checks: Checks::default(),
+            renomination: false,
+            remote_lite: false,
+            nominations: 0,
+            revoked: false,
             next_check_at: now,
             selected: None,
+            moves: Moves::default(),
+            next_backup: None,
             outgoing: VecDeque::new(),
             events: VecDeque::new(),
             counters: Counters::default(),
@@ -136,7 +176,7 @@ impl Agent {
     /// Our candidates.
     #[must_use]
     pub fn local_candidates(&self) -> &[LocalCandidate] {
-        &self.locals
+        &self.present
     }
 
     /// Whether all our candidates are known.
@@ -172,9 +212,29 @@ impl Agent {
     }
 
     /// Takes the Ta that the other side announced: both use the longer one (RFC 8445 section 14.2). Who announces
-    /// none means 50 ms (RFC 8839 section 5.9).
+    /// none means 50 ms (RFC 8839 section 5.5). More than a second counts as a second, so that the other side cannot
+    /// put off a failure for ever.
     pub fn set_remote_pacing(&mut self, pacing: Duration) {
-        self.pacing = self.config.pacing.max(pacing);
+        self.pacing = self.config.pacing.max(pacing.min(MAX_REMOTE_PACING));
+    }
+
+    /// Whether both sides have announced the ICE option `renomination`: then the controlling one may nominate another
+    /// pair without a restart when that is clearly better.
+    pub fn set_renomination(&mut self, agreed: bool) {
+        self.renomination = agreed;
+    }
+
+    /// Whether the other side is lite (RFC 8445 section 2.5): it answers checks and sends none.
+    pub fn set_remote_lite(&mut self, lite: bool, now: Instant) {
+        let now = self.line.advance(now);
+        self.remote_lite = lite;
+        self.settle(now);
+    }
+
+    /// Takes our consent to receive back (RFC 7675 section 5.2): from now on checks are refused with 403, and a path
+    /// that the other side uses is one that it has to leave.
+    pub fn revoke_consent(&mut self) {
+        self.revoked = true;
     }
 
     /// What was received and not used.
@@ -188,6 +248,10 @@ impl Agent {
     /// # Errors
     /// If nothing can be sent to it, it is there already, or there are too many.
     pub fn add_local_candidate(&mut self, local: LocalCandidate, now: Instant) -> Result<(), CandidateError> {
+        self.add_local(local, InterfaceKind::Unknown.typical_cost(), now)
+    }
+
+    fn add_local(&mut self, local: LocalCandidate, cost: u16, now: Instant) -> Result<(), CandidateError> {
         let now = self.line.advance(now);
         self.refuse_when_over()?;
         local.candidate.check_address()?;
@@ -195,14 +259,16 @@ impl Agent {
         let same = |known: &LocalCandidate| {
             known.base == local.base && known.candidate.address == address && known.candidate.transport == transport
         };
-        if self.locals.iter().any(same) {
+        if self.present.iter().any(same) {
             return Err(CandidateError::Duplicate(address));
         }
-        if self.locals.len() >= MAX_LOCAL_CANDIDATES {
-            return Err(CandidateError::TooMany(MAX_LOCAL_CANDIDATES));
+        let place = self.place_for_local().ok_or(CandidateError::TooMany(MAX_LOCAL_CANDIDATES))?;
+        if place == self.locals.len() {
+            self.locals.push(local);
+            self.costs.push(None);
         }
-        let place = self.locals.len();
-        self.locals.push(local);
+        (self.locals[place], self.costs[place]) = (local, Some(cost));
+        self.present.push(local);
         self.events.push_back(Event::LocalCandidate(local));
         for remote in 0..self.current.remotes.len() {
             self.form_pair(self.current.number, place, remote);
@@ -254,7 +320,9 @@ impl Agent {
             None => self.current.push_remote(candidate),
         };
         for local in 0..self.locals.len() {
-            self.form_pair(self.current.number, local, place);
+            if self.costs[local].is_some() {
+                self.form_pair(self.current.number, local, place);
+            }
         }
         if !self.current.remote_gathered {
             let patience = now + self.config.patience;
@@ -305,6 +373,8 @@ impl Agent {
             self.change_state(State::New);
         }
         self.failure = None;
+        self.nominations = 0;
+        self.next_backup = None;
         self.settle(now);
     }
 
@@ -347,13 +417,14 @@ impl Agent {
         }
         while let Some(expired) = self.checks.poll_expired(now) {
             match expired {
-                Expired::Again(id) => self.send_again(id),
+                Expired::Again(id) => self.send_again(id, now),
                 Expired::Failed(id, check) => {
                     if check.purpose == Purpose::Connectivity && !check.superseded {
-                        self.fail_pair(check.generation, check.pair);
+                        self.fail_pair(check.generation, check.pair, PairFate::Unanswered);
                     } else if let Some(list) = self.generation_mut(check.generation).map(|g| &mut g.list) {
-                        let superseded = &mut list.get_mut(check.pair).superseded;
-                        *superseded = superseded.filter(|&other| other != id);
+                        let pair = list.get_mut(check.pair);
+                        pair.superseded = pair.superseded.filter(|&other| other != id);
+                        pair.quality.unanswered(check.timer.sent());
                     }
                 }
             }
@@ -388,13 +459,15 @@ impl Agent {
     ///
     /// There is one only while the other side consents (RFC 7675). Over a stream, a frame's header goes before it:
     /// see [`header_len`](Self::header_len).
-    pub fn send(&mut self, len: usize) -> Option<PathId> {
-        let selected = self.selected?;
-        let generation = self.generation_mut(selected.generation)?;
-        let stats = &mut generation.list.get_mut(selected.pair).stats;
+    pub fn send(&mut self, len: usize, now: Instant) -> Option<PathId> {
+        let now = self.line.advance(now);
+        let selected = self.selected.as_mut()?;
+        selected.liveness.sent(now);
+        let (generation, pair, path) = (selected.generation, selected.pair, selected.path);
+        let stats = &mut self.generation_mut(generation)?.list.get_mut(pair).stats;
         stats.datagrams_sent += 1;
         stats.bytes_sent += len as u64;
-        Some(selected.path)
+        Some(path)
     }
 
     /// Whether the other side has checked a pair of the current generation, which shows that it has our
@@ -419,7 +492,7 @@ impl Agent {
 
     fn report(&self, generation: &Generation, key: PairKey) -> PairReport {
         let pair = generation.list.get(key);
-        let selected = self.selected.is_some_and(|s| s.generation == generation.number && s.pair == key);
+        let selected = self.selected.filter(|s| s.generation == generation.number && s.pair == key);
         PairReport {
             path: pair.path,
             local: pair.valid.unwrap_or(self.locals[pair.local]),
@@ -427,7 +500,9 @@ impl Agent {
             priority: pair.priority,
             state: pair.state,
             nominated: pair.nominated,
-            selected,
+            fate: pair.fate,
+            silent: pair.silent,
+            selected: selected.map(|selected| selected.cause),
             stats: pair.stats,
         }
     }
@@ -459,9 +534,15 @@ impl Agent {
     fn form_pair(&mut self, generation: u32, local: usize, remote: usize) -> Option<PairKey> {
         let (ours, theirs) = (&self.locals[local], &self.generation(generation)?.remotes[remote]);
         let transport = ours.candidate.transport;
-        // A check for a server-reflexive candidate leaves from its base, which has a candidate of its own: such a
+        // A check for a server-reflexive candidate leaves from its base. If that has a candidate of its own, such a
         // pair is redundant before it is formed (section 6.1.2.4).
-        let sends = matches!(ours.candidate.kind, CandidateKind::Host | CandidateKind::Relayed);
+        let of_base = |other: &LocalCandidate| other.base == ours.base && other.candidate.transport == transport;
+        let sends = match ours.candidate.kind {
+            CandidateKind::Host | CandidateKind::Relayed => true,
+            CandidateKind::ServerReflexive | CandidateKind::PeerReflexive => {
+                !self.present.iter().any(|other| other.candidate.kind == CandidateKind::Host && of_base(other))
+            }
+        };
         if !sends || !transport.checks(theirs.transport) || !go_together(ours.base.ip(), theirs.address.ip()) {
             return None;
         }
@@ -478,12 +559,19 @@ impl Agent {
         let (ours, theirs) = (&self.locals[local], &generation.remotes[remote]);
         let priority = pair_priority(self.role, ours.candidate.priority, theirs.priority);
         let foundations = (ours.candidate.foundation, theirs.foundation);
+        let class = PairClass {
+            protocol: ours.candidate.transport.protocol(),
+            local: ours.candidate.kind,
+            remote: theirs.kind,
+            is_ipv4: theirs.address.is_ipv4(),
+        };
         let mut occupant = self.paths.occupant(path).copied().unwrap_or(Occupant { current: None, previous: None });
         let place = if is_current { &mut occupant.current } else { &mut occupant.previous };
         if place.is_some() {
             return *place;
         }
-        let key = generation.list.add(Pair::new(path, local, remote, priority), foundations, self.config.max_pairs);
+        let key =
+            generation.list.add(Pair::new(path, local, remote, priority, class), foundations, self.config.max_pairs);
         *place = Some(key);
         self.paths.occupy(path, Some(occupant));
         Some(key)

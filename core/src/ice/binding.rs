@@ -16,6 +16,8 @@ pub(super) struct Request<'a> {
     pub(super) username: Option<(&'a str, &'a str)>,
     pub(super) priority: Option<u32>,
     pub(super) use_candidate: bool,
+    /// Which nomination it is; the one with the highest number counts.
+    pub(super) nomination: Option<u32>,
     /// The role that the sender claims, with its tie-breaker.
     pub(super) role: Option<(Role, u64)>,
     /// An attribute that we should understand and do not.
@@ -25,7 +27,8 @@ pub(super) struct Request<'a> {
 impl<'a> Request<'a> {
     /// Reads the attributes; none if a value makes no sense.
     pub(super) fn read(message: &Message<'a>) -> Option<Self> {
-        let mut request = Self { username: None, priority: None, use_candidate: false, role: None, unknown: None };
+        let mut request =
+            Self { username: None, priority: None, use_candidate: false, nomination: None, role: None, unknown: None };
         for attribute in message.attributes() {
             let value = attribute.value;
             match attribute.kind {
@@ -37,6 +40,9 @@ impl<'a> Request<'a> {
                     request.priority = request.priority.or(Some(u32::from_be_bytes(value.try_into().ok()?)));
                 }
                 AttributeType::USE_CANDIDATE => request.use_candidate = true,
+                AttributeType::NOMINATION => {
+                    request.nomination = request.nomination.or(Some(u32::from_be_bytes(value.try_into().ok()?)));
+                }
                 kind @ (AttributeType::ICE_CONTROLLING | AttributeType::ICE_CONTROLLED) => {
                     let role =
                         if kind == AttributeType::ICE_CONTROLLING { Role::Controlling } else { Role::Controlled };
@@ -76,6 +82,9 @@ pub(super) fn write_request(
         .attribute(role, &check.tie_breaker.to_be_bytes());
     if check.use_candidate {
         writer.attribute(AttributeType::USE_CANDIDATE, &[]);
+    }
+    if let Some(nomination) = check.nomination {
+        writer.attribute(AttributeType::NOMINATION, &nomination.to_be_bytes());
     }
     writer.integrity(key);
     writer.finish_with_fingerprint()

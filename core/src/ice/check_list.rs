@@ -3,28 +3,41 @@
 use core::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::pair::{Pair, PairKey};
+use super::pair::{Pair, PairClass, PairFate, PairKey};
 use super::{Foundation, PairState};
 
 /// The pairs of one generation, ordered by what is to be done with them.
 ///
-/// A pair keeps its place for as long as the list lives, so that what happened to it can be told later.
+/// A pair keeps its place until its candidate is forgotten, so that what happened to it can be told later.
 #[derive(Debug, Default)]
 pub(super) struct CheckList {
     pairs: Vec<Pair>,
-    waiting: Ordered,
+    /// Places of pairs that were forgotten.
+    free: Vec<PairKey>,
+    waiting: Vec<Queue>,
     frozen: Ordered,
     in_progress: Ordered,
     valid: Ordered,
+    /// Not to be checked for now; they come back when the nominated pair is lost.
+    pruned: Ordered,
     triggered: VecDeque<PairKey>,
     groups: BTreeMap<(Foundation, Foundation), usize>,
     group: Vec<Group>,
-    /// A pair was nominated: those that come later are checked only if the other side checks them.
-    concluded: bool,
+    /// The priority of the nominated pair: those that come later and are no better are pruned.
+    concluded: Option<u64>,
 }
 
 /// The best pair first.
 type Ordered = BTreeSet<(Reverse<u64>, PairKey)>;
+
+/// The waiting pairs of one class.
+#[derive(Debug)]
+struct Queue {
+    class: PairClass,
+    waiting: Ordered,
+    /// How many of the class had their turn.
+    turns: u32,
+}
 
 /// The pairs that share a foundation.
 #[derive(Debug, Default, Clone, Copy)]
@@ -45,26 +58,22 @@ impl CheckList {
     }
 
     pub(super) fn pairs(&self) -> impl Iterator<Item = (PairKey, &Pair)> {
-        self.pairs.iter().enumerate().map(|(place, pair)| (PairKey(place as u32), pair))
+        let all = self.pairs.iter().enumerate().map(|(place, pair)| (PairKey(place as u32), pair));
+        all.filter(|(_, pair)| !pair.forgotten)
     }
 
     /// Pairs that still may be checked or are being checked.
     pub(super) fn open(&self) -> usize {
-        self.waiting.len() + self.frozen.len() + self.in_progress.len()
+        self.active() + self.frozen.len()
     }
 
     /// The number of pairs that RFC 8445 section 14.3 scales the retransmission timer by.
     pub(super) fn active(&self) -> usize {
-        self.waiting.len() + self.in_progress.len()
+        self.waiting.iter().map(|queue| queue.waiting.len()).sum::<usize>() + self.in_progress.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.pairs.is_empty()
-    }
-
-    /// The best valid pair.
-    pub(super) fn best_valid(&self) -> Option<PairKey> {
-        self.valid.first().map(|&(_, key)| key)
+        self.pairs().next().is_none()
     }
 
     /// Valid pairs, the best first.
@@ -72,10 +81,16 @@ impl CheckList {
         self.valid.iter().map(|&(_, key)| key)
     }
 
+    /// Pruned pairs, the best first.
+    pub(super) fn pruned(&self) -> impl Iterator<Item = PairKey> + '_ {
+        self.pruned.iter().map(|&(_, key)| key)
+    }
+
     /// The priority of the best pair of which nothing is known yet.
     pub(super) fn best_open(&self) -> Option<u64> {
-        [&self.waiting, &self.frozen, &self.in_progress]
-            .into_iter()
+        let waiting = self.waiting.iter().map(|queue| &queue.waiting);
+        waiting
+            .chain([&self.frozen, &self.in_progress])
             .filter_map(|set| set.first())
             .map(|&(Reverse(priority), _)| priority)
             .max()
@@ -83,7 +98,7 @@ impl CheckList {
 
     /// Whether a check is to be sent as soon as pacing allows.
     pub(super) fn has_work(&self) -> bool {
-        !self.triggered.is_empty() || !self.waiting.is_empty() || self.may_unfreeze()
+        !self.triggered.is_empty() || !self.frozen.is_empty() || self.waiting.iter().any(|q| !q.waiting.is_empty())
     }
 
     /// Adds a pair: waiting if nothing of its foundation is under way or known to work, else frozen
@@ -96,23 +111,35 @@ impl CheckList {
         if pair.group == next_group {
             self.group.push(Group::default());
         }
-        let group = self.group[pair.group];
-        let state = match group {
-            _ if self.concluded => PairState::Pruned,
-            Group { succeeded: false, active: 1.. } => PairState::Frozen,
-            _ => PairState::Waiting,
-        };
-        pair.state = PairState::Pruned;
-        let key = PairKey(self.pairs.len() as u32);
-        self.pairs.push(pair);
-        self.set_state(key, state);
-        if self.open() > max_open {
-            let worst = self.waiting.last().into_iter().chain(self.frozen.last()).max().map(|&(_, key)| key);
-            if let Some(worst) = worst {
-                self.set_state(worst, PairState::Pruned);
+        pair.state = PairState::Failed;
+        let (group, priority) = (pair.group, pair.priority);
+        let key = match self.free.pop() {
+            Some(key) => {
+                *self.get_mut(key) = pair;
+                key
             }
+            None => {
+                self.pairs.push(pair);
+                PairKey(self.pairs.len() as u32 - 1)
+            }
+        };
+        if self.concluded.is_some_and(|nominated| priority <= nominated) {
+            self.prune(key, PairFate::OtherNominated);
+            return key;
         }
+        self.set_state(key, self.first_state(group));
+        self.crowd_out(max_open);
         key
+    }
+
+    /// Forgets a pair whose candidate is to be forgotten. Nothing may refer to it any more.
+    pub(super) fn forget(&mut self, key: PairKey) {
+        self.set_valid(key, None);
+        self.fail(key, PairFate::BaseGone);
+        self.triggered.retain(|&other| other != key);
+        let pair = self.get_mut(key);
+        (pair.forgotten, pair.triggered) = (true, false);
+        self.free.push(key);
     }
 
     /// Moves a pair to another state and does what follows from it for its group.
@@ -122,12 +149,13 @@ impl CheckList {
         if was == state {
             return;
         }
+        pair.fate = None;
         let entry = (Reverse(pair.priority), key);
-        let group = pair.group;
-        if let Some(set) = self.set_of(was) {
+        let (group, class) = (pair.group, pair.class);
+        if let Some(set) = self.set_of(was, class) {
             set.remove(&entry);
         }
-        if let Some(set) = self.set_of(state) {
+        if let Some(set) = self.set_of(state, class) {
             set.insert(entry);
         }
         let active = |state| matches!(state, PairState::Waiting | PairState::InProgress);
@@ -140,6 +168,18 @@ impl CheckList {
             self.group[group].succeeded = true;
             self.unfreeze(group);
         }
+    }
+
+    /// Gives a pair up.
+    pub(super) fn fail(&mut self, key: PairKey, fate: PairFate) {
+        self.set_state(key, PairState::Failed);
+        self.get_mut(key).fate = Some(fate);
+    }
+
+    /// Puts a pair aside.
+    pub(super) fn prune(&mut self, key: PairKey, fate: PairFate) {
+        self.set_state(key, PairState::Pruned);
+        self.get_mut(key).fate = Some(fate);
     }
 
     /// Puts a pair on the valid list or takes it off.
@@ -163,17 +203,27 @@ impl CheckList {
         }
     }
 
-    /// The pair to check now: the oldest triggered one, else the best waiting, else the best frozen one whose
-    /// group is at rest (RFC 8445 section 6.1.4.2).
+    /// The pair to check now: the oldest triggered one, else the best waiting one of the class that had the fewest
+    /// turns, else the best frozen one (RFC 8445 section 6.1.4.2).
+    ///
+    /// Two things differ from the RFC, and both were chosen by measurement. It takes the best waiting pair, so that
+    /// with ten candidates on each side a relayed pair has its turn after dozens of hopeless direct ones; taking the
+    /// classes in turn finds any kind of path within a few checks. And it leaves a frozen pair alone while one of its
+    /// foundation is under way, which is 39 s if nobody answers; here a slot that would stay empty goes to the best
+    /// of them.
     pub(super) fn take_next(&mut self) -> Option<PairKey> {
         if let Some(key) = self.triggered.pop_front() {
             self.get_mut(key).triggered = false;
             return Some(key);
         }
-        if let Some(&(_, key)) = self.waiting.first() {
-            return Some(key);
+        let next = |queue: &&mut Queue| (queue.turns, queue.waiting.first().copied());
+        match self.waiting.iter_mut().filter(|queue| !queue.waiting.is_empty()).min_by_key(next) {
+            Some(queue) => {
+                queue.turns += 1;
+                queue.waiting.first().map(|&(_, key)| key)
+            }
+            None => self.frozen.first().map(|&(_, key)| key),
         }
-        self.frozen.iter().map(|&(_, key)| key).find(|&key| self.group_is_at_rest(key))
     }
 
     /// Gives pairs the priorities that `priority_of` finds, after a change of role.
@@ -184,36 +234,60 @@ impl CheckList {
             let old = (Reverse(pair.priority), key);
             pair.priority = priority_of(pair);
             let new = (Reverse(pair.priority), key);
-            let (state, valid) = (pair.state, pair.valid.is_some());
-            if let Some(set) = self.set_of(state) {
+            let (state, class) = (pair.state, pair.class);
+            if let Some(set) = self.set_of(state, class) {
                 set.remove(&old);
                 set.insert(new);
             }
-            if valid {
-                self.valid.remove(&old);
+            if self.valid.remove(&old) {
                 self.valid.insert(new);
             }
         }
     }
 
-    /// Takes all pairs off the list that were not tried yet (RFC 8445 section 8.1.2).
-    pub(super) fn conclude(&mut self) {
-        self.concluded = true;
-        let untried: Vec<PairKey> = self.waiting.iter().chain(&self.frozen).map(|&(_, key)| key).collect();
-        for key in untried {
-            self.set_state(key, PairState::Pruned);
+    /// Prunes all pairs that have no answer yet (RFC 8445 section 8.1.2).
+    pub(super) fn conclude(&mut self, nominated: PairKey) {
+        self.concluded = Some(self.get(nominated).priority);
+        let waiting = self.waiting.iter().flat_map(|queue| &queue.waiting);
+        let unanswered = waiting.chain(&self.frozen).chain(&self.in_progress).map(|&(_, key)| key);
+        let unanswered: Vec<PairKey> = unanswered.filter(|&key| key != nominated).collect();
+        for key in unanswered {
+            self.prune(key, PairFate::OtherNominated);
         }
         while let Some(key) = self.triggered.pop_front() {
             self.get_mut(key).triggered = false;
         }
     }
 
-    fn may_unfreeze(&self) -> bool {
-        self.frozen.iter().any(|&(_, key)| self.group_is_at_rest(key))
+    /// Takes up again what was pruned and what had failed, as the nominated pair is lost. What once worked and was
+    /// lost stays so.
+    pub(super) fn resume(&mut self, max_open: usize) {
+        self.concluded = None;
+        let lost = |fate| matches!(fate, PairFate::BaseGone | PairFate::ConsentExpired | PairFate::ConsentRevoked);
+        let failed = |pair: &Pair| pair.state == PairState::Failed && !pair.fate.is_some_and(lost);
+        let failed = self.pairs().filter(|(_, pair)| failed(pair)).map(|(key, _)| key);
+        let again: Vec<PairKey> = self.pruned().chain(failed).collect();
+        for key in again {
+            self.set_state(key, self.first_state(self.get(key).group));
+        }
+        self.crowd_out(max_open);
     }
 
-    fn group_is_at_rest(&self, key: PairKey) -> bool {
-        self.group[self.get(key).group].active == 0
+    /// RFC 8445 section 6.1.2.5.
+    fn crowd_out(&mut self, max_open: usize) {
+        while self.open() > max_open {
+            let waiting = self.waiting.iter().map(|queue| &queue.waiting);
+            let worst = waiting.chain([&self.frozen]).filter_map(|set| set.last()).max();
+            let Some(&(_, worst)) = worst else { return };
+            self.prune(worst, PairFate::CrowdedOut);
+        }
+    }
+
+    fn first_state(&self, group: usize) -> PairState {
+        match self.group[group] {
+            Group { succeeded: false, active: 1.. } => PairState::Frozen,
+            _ => PairState::Waiting,
+        }
     }
 
     fn unfreeze(&mut self, group: usize) {
@@ -224,23 +298,40 @@ impl CheckList {
         }
     }
 
-    fn set_of(&mut self, state: PairState) -> Option<&mut Ordered> {
+    fn set_of(&mut self, state: PairState, class: PairClass) -> Option<&mut Ordered> {
         match state {
-            PairState::Waiting => Some(&mut self.waiting),
+            PairState::Waiting => Some(self.queue(class)),
             PairState::Frozen => Some(&mut self.frozen),
             PairState::InProgress => Some(&mut self.in_progress),
-            PairState::Succeeded | PairState::Failed | PairState::Pruned => None,
+            PairState::Pruned => Some(&mut self.pruned),
+            PairState::Succeeded | PairState::Failed => None,
         }
+    }
+
+    fn queue(&mut self, class: PairClass) -> &mut Ordered {
+        let place = self.waiting.iter().position(|queue| queue.class == class);
+        let place = place.unwrap_or_else(|| {
+            self.waiting.push(Queue { class, waiting: Ordered::new(), turns: 0 });
+            self.waiting.len() - 1
+        });
+        &mut self.waiting[place].waiting
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::path::PathId;
+    use crate::ice::CandidateKind;
+    use crate::path::{PathId, Protocol};
 
     fn add(list: &mut CheckList, priority: u64, foundation: &str, max: usize) -> PairKey {
-        let pair = Pair::new(PathId::from_u32(0), 0, 0, priority);
+        add_of(list, CandidateKind::Host, priority, foundation, max)
+    }
+
+    fn add_of(list: &mut CheckList, kind: CandidateKind, priority: u64, foundation: &str, max: usize) -> PairKey {
+        let protocol = Protocol::Udp;
+        let class = PairClass { protocol, local: CandidateKind::Host, remote: kind, is_ipv4: true };
+        let pair = Pair::new(PathId::from_u32(0), 0, 0, priority, class);
         let foundation: Foundation = foundation.parse().unwrap();
         list.add(pair, (foundation, foundation), max)
     }
@@ -258,23 +349,54 @@ mod tests {
         let a2 = add(&mut list, 30, "a", 100);
         let b1 = add(&mut list, 20, "b", 100);
         assert_eq!(check_next(&mut list), Some(a1));
+        let b2 = add(&mut list, 10, "b", 100);
         assert_eq!(check_next(&mut list), Some(b1), "a2 is better but its foundation is under way");
-        assert_eq!(check_next(&mut list), None);
-        assert!(!list.has_work());
+        list.set_state(b1, PairState::Succeeded);
+        assert_eq!((list.get(a2).state, list.get(b2).state), (PairState::Frozen, PairState::Waiting));
+        assert_eq!(check_next(&mut list), Some(b2));
         list.set_state(a1, PairState::Succeeded);
-        assert!(list.has_work());
-        assert_eq!(check_next(&mut list), Some(a2));
+        assert_eq!(list.get(a2).state, PairState::Waiting);
     }
 
     #[test]
-    fn a_failed_foundation_lets_the_next_of_its_pairs_go() {
+    fn a_frozen_pair_takes_the_turn_that_nobody_else_wants() {
         let mut list = CheckList::default();
         let a1 = add(&mut list, 40, "a", 100);
         let a2 = add(&mut list, 30, "a", 100);
-        assert_eq!(check_next(&mut list), Some(a1));
+        assert_eq!((check_next(&mut list), check_next(&mut list)), (Some(a1), Some(a2)));
+        assert_eq!(check_next(&mut list), None);
         assert!(!list.has_work());
-        list.set_state(a1, PairState::Failed);
-        assert_eq!(check_next(&mut list), Some(a2));
+    }
+
+    #[test]
+    fn classes_have_their_turns_and_the_best_class_goes_first() {
+        let mut list = CheckList::default();
+        let host: Vec<PairKey> =
+            (0..3).map(|n| add_of(&mut list, CandidateKind::Host, 90 - n, &n.to_string(), 100)).collect();
+        let reflexive = add_of(&mut list, CandidateKind::ServerReflexive, 50, "s", 100);
+        let relayed = add_of(&mut list, CandidateKind::Relayed, 10, "r", 100);
+        let order: Vec<PairKey> = core::iter::from_fn(|| check_next(&mut list)).collect();
+        assert_eq!(order, [host[0], reflexive, relayed, host[1], host[2]]);
+    }
+
+    #[test]
+    fn what_a_nomination_puts_aside_comes_back_when_it_is_lost() {
+        let mut list = CheckList::default();
+        let nominated = add(&mut list, 20, "a", 100);
+        let worse = add(&mut list, 10, "b", 100);
+        list.set_state(nominated, PairState::Succeeded);
+        list.conclude(nominated);
+        let late = add(&mut list, 15, "c", 100);
+        let better = add(&mut list, 30, "d", 100);
+        assert_eq!(list.pruned().collect::<Vec<_>>(), [late, worse]);
+        assert_eq!(list.get(late).fate, Some(PairFate::OtherNominated));
+        assert_eq!(check_next(&mut list), Some(better), "what is better than the nominated pair is worth a check");
+        assert_eq!(check_next(&mut list), None);
+        list.fail(better, PairFate::Unanswered);
+        list.fail(nominated, PairFate::ConsentExpired);
+        list.resume(100);
+        let order: Vec<PairKey> = core::iter::from_fn(|| check_next(&mut list)).collect();
+        assert_eq!(order, [better, late, worse]);
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub(super) struct Check {
     pub(super) role: Role,
     pub(super) tie_breaker: u64,
     pub(super) use_candidate: bool,
+    /// Which nomination it is, for who knows the ICE option `renomination`.
+    pub(super) nomination: Option<u32>,
     pub(super) priority: u32,
     pub(super) sent_at: Instant,
     pub(super) timer: Retransmission,
@@ -79,6 +81,12 @@ impl Checks {
         if let Some(check) = self.by_id.get_mut(&id) {
             check.superseded = true;
         }
+    }
+
+    /// The requests of these that nominate were overtaken: they are not sent again.
+    pub(super) fn overtake_nominations(&mut self, of: impl Fn(&Check) -> bool) {
+        let nominations = self.by_id.values_mut().filter(|check| check.use_candidate);
+        nominations.filter(|check| of(check)).for_each(|check| check.superseded = true);
     }
 
     /// Forgets what fails `keep`.

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::Pace;
 use crate::stun::RetransmissionConfig;
 
 /// Which agent decides on the pair (RFC 8445 section 2.3).
@@ -30,6 +31,8 @@ impl Role {
 pub struct Config {
     /// Ta: the least time between two checks (RFC 8445 section 14.2). 50 ms.
     pub pacing: Duration,
+    /// Whether the agent keeps this pace alone or together with others. Alone.
+    pub pace: Pace,
     /// How a check is repeated; its RTO grows with the number of pairs (RFC 8445 section 14.3).
     pub retransmission: RetransmissionConfig,
     /// How many pairs are on the check list at the most (RFC 8445 section 6.1.2.5). 100.
@@ -49,6 +52,18 @@ pub struct Config {
     /// How long the selected path may be silent before it is called disconnected. Each side sends a check
     /// every 4 to 6 s, so that one lost datagram does not show. 7 s.
     pub silence: Duration,
+    /// Only answer checks and send none (RFC 8445 section 2.5): for a server with a public address. The other side
+    /// must be told.
+    pub lite: bool,
+    /// How many valid pairs beside the one in use are kept ready, so that there is one to go to when that dies. If
+    /// none of them has another base, pairs that have are tried, one a second. 1.
+    pub backups: usize,
+    /// The time between two checks of such a pair. Less than `consent_lifetime`, as consent to use it must not
+    /// expire, and than the shortest life of a NAT mapping that is worth holding open. 10 s.
+    pub backup_interval: Duration,
+    /// The least time between two moves to a pair that is better while the one in use works; it doubles with each
+    /// move that comes soon after another, up to five minutes. 5 s.
+    pub renomination_interval: Duration,
 }
 
 impl Default for Config {
@@ -56,6 +71,7 @@ impl Default for Config {
         let retransmission = RetransmissionConfig::default();
         Self {
             pacing: Duration::from_millis(50),
+            pace: Pace::default(),
             retransmission,
             max_pairs: 100,
             max_remote_candidates: 64,
@@ -64,6 +80,10 @@ impl Default for Config {
             consent_interval: Duration::from_secs(5),
             consent_lifetime: Duration::from_secs(30),
             silence: Duration::from_secs(7),
+            lite: false,
+            backups: 1,
+            backup_interval: Duration::from_secs(10),
+            renomination_interval: Duration::from_secs(5),
         }
     }
 }

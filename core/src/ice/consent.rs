@@ -9,9 +9,9 @@ use crate::time::Instant;
 /// The timers of the path in use.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Consent {
-    /// When the next consent check is due.
-    pub(super) next_check: Instant,
-    /// Until when the last answer lets us send.
+    /// When the next consent check is due; never on a lite agent, which sends none.
+    pub(super) next_check: Option<Instant>,
+    /// Until when the last answer lets us send. On a lite agent the other side's checks stand for answers.
     pub(super) expires: Instant,
     /// The last time that anything proved the other side alive.
     last_heard: Instant,
@@ -23,16 +23,22 @@ impl Consent {
     /// Consent that an answer at `answer` gave.
     pub(super) fn new(config: &Config, rng: &mut Rng, answer: Instant, now: Instant) -> Self {
         Self {
-            next_check: now + interval(config, rng),
+            next_check: (!config.lite).then(|| now + interval(config, rng)),
             expires: answer + config.consent_lifetime,
             last_heard: now,
             last_answer: answer,
         }
     }
 
+    /// Where both sides are lite nobody asks and nobody answers.
+    pub(super) fn of_nobody() -> Self {
+        let never = Instant::from_nanos(u64::MAX);
+        Self { next_check: None, expires: never, last_heard: never, last_answer: never }
+    }
+
     /// Draws the time of the check after the one that is sent at `now`.
     pub(super) fn check_sent(&mut self, config: &Config, rng: &mut Rng, now: Instant) {
-        self.next_check = now + interval(config, rng);
+        self.next_check = Some(now + interval(config, rng));
     }
 
     /// An answer to a request of ours arrived. Nothing else extends consent.
@@ -44,7 +50,12 @@ impl Consent {
 
     /// Something arrived over the path. It shows life, not consent.
     pub(super) fn heard(&mut self, now: Instant) {
-        self.last_heard = now;
+        self.last_heard = self.last_heard.max(now);
+    }
+
+    /// When there is something to do for consent.
+    pub(super) fn deadline(&self) -> Instant {
+        self.next_check.map_or(self.expires, |at| at.min(self.expires))
     }
 
     /// When the path counts as disconnected if nothing happens: after silence, or after answers have been

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{LocalCandidate, PairReport, Role, State};
+use super::{Failure, LocalCandidate, PairReport, Role, State};
 use crate::path::PathId;
 
 /// Something happened. Events come in the order in which it happened.
@@ -15,8 +15,12 @@ pub enum Event {
     StateChange(State),
     /// A role conflict was settled (RFC 8445 section 7.3.1.1).
     RoleChange(Role),
-    /// From now on this pair carries the traffic.
+    /// From now on this pair carries the traffic; [`PairReport::selected`] says why.
     SelectedPairChange(Box<PairReport>),
+    /// The restart has found no path, for this reason. The path from before it stays in use.
+    RestartFailed(Failure),
+    /// The machine's addresses have changed, and this is what the agent made of it.
+    NetworkChange(NetworkChange),
     /// Open a TCP stream from `local`, whose port is 0 where any will do, to `remote`. Answer with
     /// `Agent::handle_stream_opened`, or with `Agent::handle_stream_closed` if it cannot be opened.
     OpenStream {
@@ -33,4 +37,30 @@ pub enum Event {
         /// The path of the stream.
         path: PathId,
     },
+}
+
+/// What a change of the machine's addresses led to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct NetworkChange {
+    /// Bases that are new: a candidate was made of each, and it is paired and checked.
+    pub added: Vec<SocketAddr>,
+    /// Bases that are gone, with their candidates and pairs.
+    pub removed: Vec<SocketAddr>,
+    /// What became of the path in use.
+    pub path: PathAfterChange,
+}
+
+/// What became of the path in use when the machine's addresses changed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum PathAfterChange {
+    /// There was none.
+    None,
+    /// It stays.
+    Kept,
+    /// It went with its base; another pair that is known to work has taken its place.
+    Moved,
+    /// It went with its base, and no other pair is known to work. All are tried, and the new ones too. The other side
+    /// does not know of the new addresses; an ICE restart tells it.
+    Lost,
 }

@@ -28,6 +28,10 @@ pub(super) struct Generation {
     /// The pair whose nominating check is under way.
     pub(super) nominating: Option<PairKey>,
     pub(super) nominated: Option<PairKey>,
+    /// One of its pairs has carried the traffic.
+    pub(super) was_used: bool,
+    /// It was said that it has failed, while a pair of the generation before goes on.
+    pub(super) failed: bool,
 }
 
 /// The other side's credentials.
@@ -53,6 +57,8 @@ impl Generation {
             nominate_by: None,
             nominating: None,
             nominated: None,
+            was_used: false,
+            failed: false,
         }
     }
 
@@ -64,8 +70,20 @@ impl Generation {
 
     pub(super) fn push_remote(&mut self, candidate: Candidate) -> usize {
         let place = self.remotes.len();
-        self.by_address.insert((candidate.transport, candidate.address.ip(), candidate.address.port()), place);
-        self.remotes.push(candidate);
+        self.put_remote(place, candidate);
         place
+    }
+
+    /// Puts a candidate where another was, or behind the last.
+    pub(super) fn put_remote(&mut self, place: usize, candidate: Candidate) {
+        let key = |candidate: &Candidate| (candidate.transport, candidate.address.ip(), candidate.address.port());
+        match self.remotes.get_mut(place) {
+            Some(before) => {
+                self.by_address.remove(&key(before));
+                *before = candidate;
+            }
+            None => self.remotes.push(candidate),
+        }
+        self.by_address.insert(key(&candidate), place);
     }
 }

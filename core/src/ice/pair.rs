@@ -1,9 +1,11 @@
 //! One candidate pair.
 
+use core::fmt;
 use core::time::Duration;
 
-use super::{Candidate, LocalCandidate, Role};
-use crate::path::PathId;
+use super::quality::Quality;
+use super::{Candidate, CandidateKind, LocalCandidate, Role};
+use crate::path::{PathId, Protocol};
 use crate::stun::TransactionId;
 use crate::time::Instant;
 
@@ -18,11 +20,72 @@ pub enum PairState {
     InProgress,
     /// A check succeeded.
     Succeeded,
-    /// A check failed, or the path stopped answering.
+    /// A check failed, or the path stopped answering; [`PairReport::fate`] says how.
     Failed,
-    /// Taken off the check list before it was tried: the list was full (RFC 8445 section 6.1.2.5), or
-    /// another pair was nominated (section 8.1.2).
+    /// Not to be checked: the list was full (RFC 8445 section 6.1.2.5), or another pair was nominated
+    /// (section 8.1.2). It is taken up again when the nominated pair is lost.
     Pruned,
+}
+
+/// Why a pair has [`PairState::Failed`] or [`PairState::Pruned`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum PairFate {
+    /// The list was full of better ones.
+    CrowdedOut,
+    /// Another pair was nominated first.
+    OtherNominated,
+    /// Its check was repeated until the end and nobody answered.
+    Unanswered,
+    /// Its check was answered with this error code.
+    Refused(u16),
+    /// The answer came over another path than its check went (RFC 8445 section 7.2.5.2.1).
+    Asymmetric,
+    /// The answer did not say where the check came from.
+    NoMappedAddress,
+    /// It once worked, and then no request was answered for as long as consent lasts (RFC 7675 section 5.1).
+    ConsentExpired,
+    /// The other side took its consent back (RFC 7675 section 5.2).
+    ConsentRevoked,
+    /// Our candidate is gone, with the socket behind it.
+    BaseGone,
+    /// Its stream could not be opened, or was closed by the other side or the network.
+    StreamClosed,
+}
+
+impl fmt::Display for PairFate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CrowdedOut => "the check list was full of better pairs",
+            Self::OtherNominated => "another pair was nominated first",
+            Self::Unanswered => "no check was answered",
+            Self::Refused(code) => return write!(f, "a check was refused with error {code}"),
+            Self::Asymmetric => "an answer came over another path than its check",
+            Self::NoMappedAddress => "an answer did not say where its check came from",
+            Self::ConsentExpired => "it stopped answering and consent to send expired",
+            Self::ConsentRevoked => "the other side took its consent to send back",
+            Self::BaseGone => "the local candidate is gone",
+            Self::StreamClosed => "its stream could not be opened or was closed",
+        })
+    }
+}
+
+/// Why the pair that carries the traffic was chosen.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum SelectionCause {
+    /// It was the first that worked.
+    First,
+    /// It works, and is better than the one before.
+    Better,
+    /// The controlling side nominated it.
+    Nominated,
+    /// The one before fell silent.
+    Silence,
+    /// The other side sends over it now, and no more over the one before.
+    Followed,
+    /// The one before cannot be used any more: its socket is gone, or consent.
+    Loss,
 }
 
 /// What a pair is and what happened to it.
@@ -40,8 +103,12 @@ pub struct PairReport {
     pub state: PairState,
     /// Whether it was nominated.
     pub nominated: bool,
-    /// Whether it carries the traffic.
-    pub selected: bool,
+    /// Why it has failed or was pruned, if so.
+    pub fate: Option<PairFate>,
+    /// Whether it is passed over because it fell silent while it carried the traffic.
+    pub silent: bool,
+    /// Whether it carries the traffic, and why.
+    pub selected: Option<SelectionCause>,
     /// What was counted.
     pub stats: PairStats,
 }
@@ -74,6 +141,15 @@ pub struct PairStats {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct PairKey(pub(super) u32);
 
+/// Pairs of one class are checked in turn with those of the others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct PairClass {
+    pub(super) protocol: Protocol,
+    pub(super) local: CandidateKind,
+    pub(super) remote: CandidateKind,
+    pub(super) is_ipv4: bool,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Pair {
     pub(super) path: PathId,
@@ -82,9 +158,13 @@ pub(super) struct Pair {
     /// Place among the other side's.
     pub(super) remote: usize,
     pub(super) priority: u64,
+    pub(super) class: PairClass,
     /// Which pairs share its foundation.
     pub(super) group: usize,
     pub(super) state: PairState,
+    pub(super) fate: Option<PairFate>,
+    /// Its place is free for another.
+    pub(super) forgotten: bool,
     /// Set while it is on the valid list: our candidate as the other side sees it
     /// (RFC 8445 section 7.2.5.3.2).
     pub(super) valid: Option<LocalCandidate>,
@@ -101,19 +181,27 @@ pub(super) struct Pair {
     /// The check in flight was sent after the other side's first one had arrived.
     pub(super) check_after_heard: bool,
     pub(super) last_answer: Option<Instant>,
+    /// The last time that the other side proved on this path that it lives.
+    pub(super) last_heard: Option<Instant>,
+    /// It fell silent while it was in use, and has not been heard since.
+    pub(super) silent: bool,
+    pub(super) quality: Quality,
     pub(super) stats: PairStats,
 }
 
 impl Pair {
     /// A pair of which nothing is known yet.
-    pub(super) fn new(path: PathId, local: usize, remote: usize, priority: u64) -> Self {
+    pub(super) fn new(path: PathId, local: usize, remote: usize, priority: u64, class: PairClass) -> Self {
         Self {
             path,
             local,
             remote,
             priority,
+            class,
             group: 0,
             state: PairState::Frozen,
+            fate: None,
+            forgotten: false,
             valid: None,
             nominated: false,
             nominate_on_success: false,
@@ -123,6 +211,9 @@ impl Pair {
             superseded: None,
             check_after_heard: false,
             last_answer: None,
+            last_heard: None,
+            silent: false,
+            quality: Quality::default(),
             stats: PairStats::default(),
         }
     }

@@ -13,7 +13,7 @@ pub enum State {
     Connected,
     /// Has the nominated path, and nothing more to gather or to check.
     Completed,
-    /// Hears nothing on the path in use. It may come back by itself.
+    /// Hears nothing on the path in use, or has lost it and looks for another. It may come back by itself.
     Disconnected,
     /// Has no path and will find none; [`Failure`] says why. Only a restart helps.
     Failed,
@@ -46,12 +46,19 @@ impl fmt::Display for State {
 /// Why an agent failed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Failure {
-    /// There was no pair to check: one side gave no candidate that goes with one of the other.
+    /// We have no candidate.
+    NoLocalCandidates,
+    /// The other side has given no candidate, and has not checked one of ours.
+    NoRemoteCandidates,
+    /// There was no pair to check: no candidate of one side goes with one of the other, as when one has IPv4
+    /// only and the other IPv6.
     NoPairs,
     /// Every pair was checked and none answered.
     NoPairSucceeded,
     /// The selected path stopped answering and consent to send expired (RFC 7675 section 5.1).
     ConsentExpired,
+    /// The other side took its consent back (RFC 7675 section 5.2).
+    ConsentRevoked,
     /// The stream of the selected path was closed, and no other path was found.
     StreamLost,
 }
@@ -59,9 +66,12 @@ pub enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::NoLocalCandidates => "there is no local candidate",
+            Self::NoRemoteCandidates => "the other side gave no candidate",
             Self::NoPairs => "no candidate of one side goes with a candidate of the other",
             Self::NoPairSucceeded => "every candidate pair was checked and none answered",
             Self::ConsentExpired => "the selected path stopped answering and consent to send expired",
+            Self::ConsentRevoked => "the other side took its consent to send back",
             Self::StreamLost => "the stream of the selected path was closed and no other path was found",
         })
     }

@@ -21,8 +21,6 @@ pub(super) const MAX_UNNEEDED: usize = 16;
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     by_path: BTreeMap<PathId, Stream>,
-    /// That of the path in use was closed, and no path was found since.
-    pub(super) lost: bool,
 }
 
 #[derive(Debug)]

@@ -119,9 +119,9 @@ impl Transport {
         )
     }
 
-    /// Whether the two can be the ends of one path, whoever has to begin.
-    pub(super) const fn goes_with(self, remote: Self) -> bool {
-        self.checks(remote) || remote.checks(self)
+    /// Whether a pair of the two may come of it that the other side connects to us.
+    pub(super) const fn awaits(self, remote: Self) -> bool {
+        matches!((self, remote), (Self::Tcp(TcpType::Passive), Self::Tcp(TcpType::Active)))
     }
 
     /// RFC 8445 section 5.1.2.2.
@@ -208,18 +208,18 @@ mod tests {
 
     #[test]
     fn who_connects_checks_and_who_waits_does_not() {
-        for (ours, theirs, checks, goes) in [
-            (ACTIVE, PASSIVE, true, true),
+        for (ours, theirs, checks, awaits) in [
+            (ACTIVE, PASSIVE, true, false),
             (PASSIVE, ACTIVE, false, true),
-            (OPEN, OPEN, true, true),
+            (OPEN, OPEN, true, false),
             (ACTIVE, ACTIVE, false, false),
             (PASSIVE, PASSIVE, false, false),
             (OPEN, PASSIVE, false, false),
             (ACTIVE, OPEN, false, false),
             (Transport::Udp, PASSIVE, false, false),
-            (Transport::Udp, Transport::Udp, true, true),
+            (Transport::Udp, Transport::Udp, true, false),
         ] {
-            assert_eq!((ours.checks(theirs), ours.goes_with(theirs)), (checks, goes), "{ours} with {theirs}");
+            assert_eq!((ours.checks(theirs), ours.awaits(theirs)), (checks, awaits), "{ours} with {theirs}");
         }
     }
 }

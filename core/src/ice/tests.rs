@@ -10,6 +10,8 @@ use std::net::SocketAddr;
 use super::*;
 use crate::{Instant, Path, Protocol};
 
+mod upkeep;
+
 /// Two agents joined by a link of 20 ms unless told otherwise, with an optional NAT before the left one.
 struct Pair {
     now: Instant,
@@ -23,6 +25,10 @@ struct Pair {
     delay: Duration,
     sent: usize,
     states: [Vec<State>; 2],
+    /// Other events of each side.
+    events: [Vec<Event>; 2],
+    /// When application datagrams arrived at each side, and what.
+    heard: [Vec<(Instant, Vec<u8>)>; 2],
 }
 
 const LEFT: &str = "192.0.2.1:1000";
@@ -56,6 +62,8 @@ impl Pair {
             delay: Duration::from_millis(20),
             sent: 0,
             states: [vec![], vec![]],
+            events: [vec![], vec![]],
+            heard: [vec![], vec![]],
         }
     }
 
@@ -101,8 +109,9 @@ impl Pair {
                 }
             }
             while let Some(event) = self.agents[side].poll_event() {
-                if let Event::StateChange(state) = event {
-                    self.states[side].push(state);
+                match event {
+                    Event::StateChange(state) => self.states[side].push(state),
+                    event => self.events[side].push(event),
                 }
             }
         }
@@ -122,10 +131,13 @@ impl Pair {
             self.now = next;
             if let Some(at) = self.flying.iter().position(|f| f.0 == self.now) {
                 let (_, source, to, bytes) = self.flying.remove(at);
-                let side = usize::from(!self.agents[0].local_candidates().iter().any(|c| c.base == to));
+                let has = |side: &usize| self.agents[*side].local_candidates().iter().any(|c| c.base == to);
+                let Some(side) = [0, 1].into_iter().find(has) else { continue };
                 let path = Path { protocol: Protocol::Udp, local: to, remote: source };
                 let path = self.agents[side].path_id(path);
-                self.agents[side].handle_datagram(path, &bytes, self.now);
+                if self.agents[side].handle_datagram(path, &bytes, self.now) == Received::Application {
+                    self.heard[side].push((self.now, bytes));
+                }
             } else {
                 for agent in &mut self.agents {
                     if agent.poll_timeout().is_some_and(|at| at <= self.now) {
@@ -135,6 +147,22 @@ impl Pair {
                 }
             }
         }
+    }
+
+    /// Sends an application datagram over the path in use; false if there is none.
+    fn say(&mut self, side: usize, bytes: &[u8]) -> bool {
+        self.drain();
+        let Some(path) = self.agents[side].send(bytes.len(), self.now) else { return false };
+        let path = self.agents[side].path(path).unwrap();
+        let (mut source, mut to) = (path.local, path.remote);
+        if let Some((inside, outside)) = self.nat {
+            source = if source == inside { outside } else { source };
+            to = if to == outside { inside } else { to };
+        }
+        if (self.passes)(source, to) {
+            self.flying.push((self.now + self.delay, source, to, bytes.to_vec()));
+        }
+        true
     }
 
     fn run_for(&mut self, time: Duration) {
@@ -164,7 +192,7 @@ fn two_hosts_connect_in_two_round_trips_and_nine_datagrams_or_fewer() {
     assert_eq!(pair.selected(0), (address(LEFT), address(RIGHT)));
     assert_eq!(pair.selected(1), (address(RIGHT), address(LEFT)));
     let report = pair.agents[0].selected_pair().unwrap();
-    assert!(report.nominated && report.selected);
+    assert!(report.nominated && report.selected.is_some());
     assert_eq!(report.stats.round_trip, Some(Duration::from_millis(40)));
     assert_eq!(pair.states[0], [State::Checking, State::Connected, State::Completed]);
 }
@@ -246,10 +274,21 @@ fn failure_waits_for_the_patience_timer_and_says_why() {
     assert_eq!(pair.agents[0].failure(), Some(Failure::NoPairSucceeded));
     assert_eq!(pair.agents[0].poll_timeout(), None);
 
-    let mut none = Pair::new(Role::Controlling, Role::Controlled);
-    none.signal();
-    assert!(none.run_until(none.now + Duration::from_secs(60), |pair| pair.both(State::Failed)));
-    assert_eq!(none.agents[0].failure(), Some(Failure::NoPairs));
+    let cases: [(&[&str], &[&str], Failure); 3] = [
+        (&[], &[RIGHT], Failure::NoLocalCandidates),
+        (&[LEFT], &[], Failure::NoRemoteCandidates),
+        (&[LEFT], &["[2001:db8::1]:2000"], Failure::NoPairs),
+    ];
+    for (left, right, why) in cases {
+        let mut none = Pair::new(Role::Controlling, Role::Controlled);
+        for (side, addresses) in [left, right].into_iter().enumerate() {
+            let now = none.now;
+            addresses.iter().for_each(|text| none.agents[side].add_local_candidate(host(text, 1), now).unwrap());
+        }
+        none.signal();
+        assert!(none.run_until(none.now + Duration::from_secs(60), |pair| pair.both(State::Failed)));
+        assert_eq!(none.agents[0].failure(), Some(why));
+    }
 }
 
 #[test]
@@ -261,11 +300,13 @@ fn a_silent_path_is_disconnected_then_failed_and_sending_stops() {
     let cut = pair.now;
     pair.passes = |_, _| false;
     assert!(pair.run_until(cut + Duration::from_secs(8), |pair| pair.both(State::Disconnected)));
-    assert!(pair.agents[0].send(1).is_some(), "consent still holds");
+    let now = pair.now;
+    assert!(pair.agents[0].send(1, now).is_some(), "consent still holds");
     assert!(pair.run_until(cut + Duration::from_secs(31), |pair| pair.both(State::Failed)));
     assert!(pair.now - cut >= Duration::from_secs(23), "the last answer is at most 6 s older than the cut");
     assert_eq!(pair.agents[0].failure(), Some(Failure::ConsentExpired));
-    assert_eq!(pair.agents[0].send(1), None);
+    let now = pair.now;
+    assert_eq!(pair.agents[0].send(1, now), None);
 }
 
 #[test]
@@ -311,7 +352,8 @@ fn a_restart_keeps_the_old_path_until_the_new_one_works() {
     for (side, text) in [(0, "192.0.2.9:1000"), (1, "198.51.100.9:2000")] {
         restart(&mut pair.agents[side], now);
         pair.agents[side].add_local_candidate(host(text, 60_000), now).unwrap();
-        assert!(pair.agents[side].send(1).is_some(), "the old path is in use");
+        let now = pair.now;
+        assert!(pair.agents[side].send(1, now).is_some(), "the old path is in use");
     }
     assert_ne!(pair.agents[0].local_credentials(), &old);
     pair.signal();
@@ -334,7 +376,8 @@ fn a_restart_that_fails_leaves_the_old_path_alive() {
         pair.run_for(Duration::from_secs(60));
     }
     for side in 0..2 {
-        assert!(pair.agents[side].send(1).is_some());
+        let now = pair.now;
+        assert!(pair.agents[side].send(1, now).is_some());
         assert!(matches!(pair.agents[side].state(), State::Connected | State::Completed));
     }
 }

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::num::NonZeroU64;
+use core::time::Duration;
 
 use crate::ice::Credentials;
 use crate::sdp::{CandidateAttribute, Fingerprint};
@@ -83,6 +84,10 @@ pub struct IceStart {
     pub remote: Credentials,
     /// The other side only answers checks (RFC 8445 section 2.5).
     pub remote_lite: bool,
+    /// The Ta that the other side wishes; 50 ms if it does not say (RFC 8839 section 5.5). Both use the longer.
+    pub remote_pacing: Duration,
+    /// Both sides have announced that the controlling one may nominate again.
+    pub renomination: bool,
     /// Our agent nominates: it made the first offer, or the other side is lite (RFC 8445 section 6.1.1).
     /// Stays as it was in a restart.
     pub controlling: bool,

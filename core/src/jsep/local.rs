@@ -1,6 +1,7 @@
 //! What we say: the text of our own offers and answers.
 
 use core::num::{NonZeroU16, NonZeroU64};
+use core::time::Duration;
 use std::net::IpAddr;
 
 use super::DtlsRole;
@@ -13,6 +14,21 @@ pub(super) const DATA_KIND: &str = "application";
 pub(super) const DATA_PROTOCOL: &str = "UDP/DTLS/SCTP";
 pub(super) const DATA_FORMAT: &str = "webrtc-datachannel";
 
+/// RFC 8445: told whatever the other side knows (RFC 8839 section 4.3.2).
+pub(super) const ICE2: &str = "ice2";
+
+/// draft-thatcher-ice-renomination: the controlling side may nominate again.
+pub(super) const RENOMINATION: &str = "renomination";
+
+/// What our offers announce, and our answers if the offer did.
+pub(super) const ICE_OPTIONS: [&str; 3] = ["trickle", ICE2, RENOMINATION];
+
+/// What a description means that says nothing of pacing (RFC 8839 section 5.5).
+pub(super) const DEFAULT_PACING: Duration = Duration::from_millis(50);
+
+/// The longest Ta that ten digits can tell.
+const MAX_PACING: Duration = Duration::from_millis(9_999_999_999);
+
 /// What all our descriptions say about our end of the data section.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LocalParameters {
@@ -22,6 +38,8 @@ pub struct LocalParameters {
     pub sctp_port: NonZeroU16,
     /// The longest message that we take, in bytes; [`NonZeroU64::MAX`] is no limit.
     pub max_message_size: NonZeroU64,
+    /// The Ta that our ICE agent wishes; told in whole milliseconds, where it is not the 50 ms that everyone assumes.
+    pub pacing: Duration,
 }
 
 /// What our ICE agent has to say when a description is written.
@@ -88,6 +106,7 @@ pub(super) fn description(
     session_id: u64,
     bundle: Option<&str>,
     ice_options: &[&str],
+    pacing: Duration,
     media: Vec<MediaSection>,
 ) -> SessionDescription {
     let mut attributes = Vec::new();
@@ -95,6 +114,9 @@ pub(super) fn description(
         attributes.push(Attribute::Group(Group { semantics: "BUNDLE".to_owned(), mids: vec![mid.to_owned()] }));
     }
     attributes.push(Attribute::IceOptions(ice_options.iter().map(|&o| o.to_owned()).collect()));
+    // Rounded up, so that the other side does not take us to be faster than we are.
+    let pacing = Duration::from_millis(u64::try_from(pacing.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX));
+    attributes.extend((pacing != DEFAULT_PACING).then_some(Attribute::IcePacing(pacing.min(MAX_PACING))));
     SessionDescription {
         // The address is meaningless by the advice of RFC 9429 section 5.2.1: it would only tell where we are.
         origin: Origin { username: "-".to_owned(), session_id, version: 0, address: "IN IP4 0.0.0.0".to_owned() },

@@ -1,7 +1,9 @@
 //! The state machine of offer and answer.
 
 use super::applied::{Applied, Data, IceStart, Rejection, Transport};
-use super::local::{self, DATA_KIND, DATA_PROTOCOL, LocalData, LocalIce, LocalParameters, LocalSide};
+use super::local::{
+    self, DATA_KIND, DATA_PROTOCOL, ICE_OPTIONS, ICE2, LocalData, LocalIce, LocalParameters, LocalSide,
+};
 use super::remote::{self, Association, OfferedData, RemoteData, RemoteOffer, RunningAssociation};
 use super::trickle::{self, RemoteCandidate, Trickled, TrickledCandidate};
 use super::{Description, DescriptionKind, Error, Operation, SectionProblem, SignalingState};
@@ -164,7 +166,7 @@ impl Negotiation {
             data = Some(LocalData::new(place, ice));
             bundle = mid;
         }
-        let sdp = local::description(self.session_id, bundle.as_deref(), &["trickle", "ice2"], media);
+        let sdp = local::description(self.session_id, bundle.as_deref(), &ICE_OPTIONS, self.parameters.pacing, media);
         let offer = LocalSide { sdp: self.number(sdp), data };
         let text = offer.sdp.to_string();
         self.created_offer = Some(offer);
@@ -185,7 +187,7 @@ impl Negotiation {
         let mut media: Vec<MediaSection> = offer.sdp.media().iter().map(local::dead_section).collect();
         let mut data = None;
         let mut bundle = None;
-        let mut trickle = false;
+        let mut options = vec![ICE2];
         if let Some(offered) = offer.acceptable() {
             self.check_answering_credentials(offered, ice.credentials)?;
             let section = &offer.sdp.media()[offered.section];
@@ -194,10 +196,10 @@ impl Negotiation {
             media[offered.section] = local::data_section(mid, section.protocol(), setup, &self.parameters, ice);
             data = Some(LocalData::new(offered.section, ice));
             bundle = mid.filter(|mid| offer.sdp.bundles().any(|group| group.mids().iter().any(|m| m == mid)));
-            trickle = offer.sdp.has_ice_option(section, "trickle");
+            let offered = |&option: &&str| option == ICE2 || offer.sdp.has_ice_option(section, option);
+            options = ICE_OPTIONS.into_iter().filter(offered).collect();
         }
-        let options: &[&str] = if trickle { &["trickle", "ice2"] } else { &["ice2"] };
-        let sdp = local::description(self.session_id, bundle, options, media);
+        let sdp = local::description(self.session_id, bundle, &options, self.parameters.pacing, media);
         let answer = LocalSide { sdp: self.number(sdp), data };
         let text = answer.sdp.to_string();
         self.created_answer = Some(answer);
@@ -494,6 +496,9 @@ impl Negotiation {
             local: agreed.local.clone(),
             remote: agreed.remote.clone(),
             remote_lite: remote.lite,
+            remote_pacing: remote.pacing,
+            // Our answers announce it if the offer does, our offers always.
+            renomination: remote.renomination,
             controlling,
         });
         let transport = Transport {

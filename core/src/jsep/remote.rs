@@ -1,9 +1,10 @@
 //! What the other side says: its descriptions checked, and its data section parsed into what it means.
 
 use core::num::NonZeroU64;
+use core::time::Duration;
 use std::collections::BTreeSet;
 
-use super::local::{DATA_FORMAT, DATA_KIND};
+use super::local::{DATA_FORMAT, DATA_KIND, DEFAULT_PACING, RENOMINATION};
 use super::{DescriptionKind, DtlsRole, Error, Rejection, SectionField, SectionProblem};
 use crate::ice::Credentials;
 use crate::sdp::{Fingerprint, MediaSection, SessionDescription, Setup};
@@ -35,6 +36,8 @@ pub(super) struct RemoteData {
     pub(super) section: usize,
     pub(super) credentials: Credentials,
     pub(super) lite: bool,
+    pub(super) pacing: Duration,
+    pub(super) renomination: bool,
     pub(super) association: RunningAssociation,
     pub(super) max_message_size: NonZeroU64,
 }
@@ -152,6 +155,8 @@ impl RemoteData {
                 section: index,
                 credentials: credentials(sdp, section)?,
                 lite: sdp.ice_lite(),
+                pacing: sdp.ice_pacing(section).unwrap_or(DEFAULT_PACING),
+                renomination: sdp.has_ice_option(section, RENOMINATION),
                 association,
                 max_message_size: section.max_message_size().unwrap_or(DEFAULT_MAX_MESSAGE_SIZE),
             })

@@ -1,6 +1,8 @@
+mod pacing;
 mod property;
 
 use core::num::{NonZeroU16, NonZeroU64};
+use core::time::Duration;
 
 use super::*;
 use crate::ice::{Candidate, Credentials, InvalidCredentials, LocalCandidate};
@@ -36,10 +38,15 @@ struct Side {
 
 impl Side {
     fn new(name: &'static str) -> Self {
+        Self::paced(name, Duration::from_millis(50))
+    }
+
+    fn paced(name: &'static str, pacing: Duration) -> Self {
         let parameters = LocalParameters {
             fingerprint: Fingerprint::sha256([name.as_bytes()[0]; 32]),
             sctp_port: NonZeroU16::new(5000).unwrap(),
             max_message_size: NonZeroU64::new(262_144).unwrap(),
+            pacing,
         };
         let mut side = Self {
             negotiation: Negotiation::new(u64::from(name.as_bytes()[0]), parameters),
@@ -236,7 +243,7 @@ fn an_offer_and_an_answer_settle_everything() {
         "s=-",
         "t=0 0",
         "a=group:BUNDLE 0",
-        "a=ice-options:trickle ice2",
+        "a=ice-options:trickle ice2 renomination",
         "m=application 4000 UDP/DTLS/SCTP webrtc-datachannel",
         "c=IN IP4 192.0.2.97",
         "a=mid:0",

@@ -26,6 +26,11 @@ pub enum Event {
     ConnectionStateChange(ConnectionState),
     /// W3C `selectedcandidatepairchange`. It may name a pair again that has become the nominated one.
     SelectedPairChange(Box<ice::PairReport>),
+    /// An ICE restart has found no path, for this reason. The one from before it stays in use.
+    IceRestartFailed(ice::Failure),
+    /// The machine's addresses have changed, and this is what became of the path in use. Where it was lost, an ICE
+    /// restart (`Peer::restart_ice`) tells the other side of the new addresses.
+    NetworkChange(ice::NetworkChange),
     /// Resolve the name, by multicast DNS if it ends in `.local`, and answer with `Peer::handle_resolved`.
     Resolve {
         /// To be given with the answer.

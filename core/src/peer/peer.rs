@@ -84,6 +84,7 @@ impl Peer {
             fingerprint: session.fingerprint().clone(),
             sctp_port: SCTP_PORT,
             max_message_size: NonZeroU64::new(session.max_message_size().into()).unwrap_or(NonZeroU64::MIN),
+            pacing: config.ice.pacing,
         };
         Ok(Self {
             line: Timeline::new(now),
@@ -290,7 +291,7 @@ impl Peer {
         }
         let (header, payload) = buf.split_at_mut(self.agent.header_len());
         while let Some(len) = self.session.poll_transmit(payload) {
-            if let Some(path) = self.agent.send(len) {
+            if let Some(path) = self.agent.send(len, self.line.now()) {
                 header.copy_from_slice(&ice::frame_header(len as u16)[..header.len()]);
                 return Some(Transmit { path, len: header.len() + len });
             }
@@ -325,6 +326,23 @@ impl Peer {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let deadline = [self.agent.poll_timeout(), self.session.poll_timeout()].into_iter().flatten().min()?;
         Some(self.line.to_callers(deadline))
+    }
+
+    // The pace of many.
+
+    /// Where checks wait for grants ([`ice::Pace::Granted`]): from when on one may be sent, if there is one to send.
+    /// See [`Agent::wants_check`].
+    #[must_use]
+    pub fn wants_check(&self) -> Option<Instant> {
+        self.agent.wants_check().map(|from| self.line.to_callers(from))
+    }
+
+    /// Grants one check, which is sent at once. Gives whether there was one to send. See [`Agent::grant_check`].
+    pub fn grant_check(&mut self, now: Instant) -> bool {
+        let now = self.line.advance(now);
+        let sent = self.agent.grant_check(now);
+        self.follow(now);
+        sent
     }
 
     // Data channels.
@@ -494,6 +512,7 @@ impl Peer {
             }
             self.remote_lite = start.remote_lite;
             self.agent.set_role(if start.controlling { Role::Controlling } else { Role::Controlled });
+            self.agent.set_remote_pacing(start.remote_pacing);
             self.agent.set_remote_credentials(start.remote, now);
         } else if let Some(controlling) = self.negotiation.controlling() {
             // Checks may come before the answer.
@@ -599,6 +618,8 @@ impl Peer {
                 }
                 ice::Event::CloseStream { path } => self.events.push_back(Event::CloseStream { path }),
                 ice::Event::SelectedPairChange(pair) => self.events.push_back(Event::SelectedPairChange(pair)),
+                ice::Event::RestartFailed(why) => self.events.push_back(Event::IceRestartFailed(why)),
+                ice::Event::NetworkChange(change) => self.events.push_back(Event::NetworkChange(change)),
                 ice::Event::StateChange(state) if !self.leaving => {
                     self.events.push_back(Event::IceStateChange(state));
                 }

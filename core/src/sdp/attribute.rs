@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::num::NonZeroU64;
+use core::time::Duration;
 
 use super::parse::{Problem, number, token};
 use super::{CandidateAttribute, Fingerprint};
@@ -25,6 +26,8 @@ pub enum Attribute {
     IceOptions(Vec<String>),
     /// `ice-lite` (RFC 8839).
     IceLite,
+    /// `ice-pacing`: the Ta that the sender wishes, in whole milliseconds (RFC 8839 section 5.5).
+    IcePacing(Duration),
     /// `candidate` (RFC 8839).
     Candidate(Box<CandidateAttribute>),
     /// `end-of-candidates` (RFC 8840).
@@ -132,6 +135,7 @@ impl Attribute {
                 Self::Group(Group { semantics, mids: words.collect() })
             }
             ("ice-options", Some(value)) => Self::IceOptions(ice_options(value)),
+            ("ice-pacing", Some(value)) => Self::IcePacing(ice_pacing(value)?),
             ("mid", Some(value)) => Self::Mid(token("mid", value)?),
             ("ice-ufrag", Some(value)) => Self::IceUfrag(value.to_owned()),
             ("ice-pwd", Some(value)) => Self::IcePwd(value.to_owned()),
@@ -149,6 +153,7 @@ impl Attribute {
             Self::Mid(_) => Unique::Mid,
             Self::IceUfrag(_) => Unique::IceUfrag,
             Self::IcePwd(_) => Unique::IcePwd,
+            Self::IcePacing(_) => Unique::IcePacing,
             Self::Setup(_) => Unique::Setup,
             Self::TlsId(_) => Unique::TlsId,
             Self::SctpPort(_) => Unique::SctpPort,
@@ -164,6 +169,7 @@ pub(super) enum Unique {
     Mid,
     IceUfrag,
     IcePwd,
+    IcePacing,
     Setup,
     TlsId,
     SctpPort,
@@ -176,6 +182,7 @@ impl Unique {
             Self::Mid => "mid",
             Self::IceUfrag => "ice-ufrag",
             Self::IcePwd => "ice-pwd",
+            Self::IcePacing => "ice-pacing",
             Self::Setup => "setup",
             Self::TlsId => "tls-id",
             Self::SctpPort => "sctp-port",
@@ -194,6 +201,14 @@ fn setup(value: &str) -> Result<Setup, Problem> {
 /// The options are a list with spaces between; some write commas, which no option can contain.
 fn ice_options(value: &str) -> Vec<String> {
     value.split([' ', '\t', ',']).filter(|option| !option.is_empty()).map(str::to_owned).collect()
+}
+
+/// One to ten digits.
+fn ice_pacing(value: &str) -> Result<Duration, Problem> {
+    if value.trim_ascii().len() > 10 {
+        return Err(Problem::invalid("ice-pacing", value));
+    }
+    number("ice-pacing", value).map(Duration::from_millis)
 }
 
 /// The grammar has no upper limit; what 64 bits cannot hold is as good as none.
@@ -218,6 +233,7 @@ impl fmt::Display for Attribute {
             Self::IcePwd(pwd) => write!(f, "ice-pwd:{pwd}"),
             Self::IceOptions(options) => write!(f, "ice-options:{}", options.join(" ")),
             Self::IceLite => f.write_str("ice-lite"),
+            Self::IcePacing(pacing) => write!(f, "ice-pacing:{}", pacing.as_millis()),
             Self::Candidate(candidate) => candidate.fmt(f),
             Self::EndOfCandidates => f.write_str("end-of-candidates"),
             Self::Fingerprint(fingerprint) => write!(f, "fingerprint:{fingerprint}"),

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::num::NonZeroU64;
+use core::time::Duration;
 
 use super::{Attribute, CandidateAttribute, Fingerprint, Group, Setup};
 
@@ -135,6 +136,15 @@ impl SessionDescription {
         section.attributes.iter().chain(&self.attributes).any(|a| match a {
             Attribute::IceOptions(options) => options.iter().any(|o| o == option),
             _ => false,
+        })
+    }
+
+    /// `ice-pacing`: the Ta that the sender wishes. Some write this attribute of the session into the section.
+    #[must_use]
+    pub fn ice_pacing(&self, section: &MediaSection) -> Option<Duration> {
+        self.effective(section, |a| match a {
+            Attribute::IcePacing(pacing) => Some(*pacing),
+            _ => None,
         })
     }
 

@@ -1,4 +1,5 @@
 use core::num::NonZeroU64;
+use core::time::Duration;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use proptest::prelude::*;
@@ -354,6 +355,7 @@ fn attribute() -> impl Strategy<Value = Attribute> {
         text().prop_map(Attribute::IceUfrag),
         text().prop_map(Attribute::IcePwd),
         prop::collection::vec("[A-Za-z0-9+/-]{1,12}", 0..4).prop_map(Attribute::IceOptions),
+        (0..10_000_000_000_u64).prop_map(|millis| Attribute::IcePacing(Duration::from_millis(millis))),
         candidate().prop_map(|c| Attribute::Candidate(Box::new(c))),
         fingerprint,
         any::<[u8; 32]>().prop_map(|digest| Attribute::Fingerprint(Fingerprint::sha256(digest))),

@@ -29,6 +29,9 @@ impl AttributeType {
     pub const PRIORITY: Self = Self(0x0024);
     /// RFC 8445 section 16.1.
     pub const USE_CANDIDATE: Self = Self(0x0025);
+    /// Numbers a nomination. It belongs to the ICE option `renomination` and is not registered; the number is that of
+    /// libwebrtc.
+    pub const NOMINATION: Self = Self(0xC001);
     /// RFC 8489 section 14.14.
     pub const SOFTWARE: Self = Self(0x8022);
     /// RFC 8489 section 14.7.
@@ -57,6 +60,7 @@ impl fmt::Display for AttributeType {
             Self::XOR_MAPPED_ADDRESS => "XOR-MAPPED-ADDRESS",
             Self::PRIORITY => "PRIORITY",
             Self::USE_CANDIDATE => "USE-CANDIDATE",
+            Self::NOMINATION => "NOMINATION",
             Self::SOFTWARE => "SOFTWARE",
             Self::FINGERPRINT => "FINGERPRINT",
             Self::ICE_CONTROLLED => "ICE-CONTROLLED",
@@ -146,6 +150,8 @@ impl<'a> ErrorCode<'a> {
     pub const UNAUTHENTICATED: ErrorCode<'static> = ErrorCode { code: 401, reason: "Unauthenticated" };
     /// An attribute that must be understood was not.
     pub const UNKNOWN_ATTRIBUTE: ErrorCode<'static> = ErrorCode { code: 420, reason: "Unknown Attribute" };
+    /// RFC 7675 section 5.2: the other side does not want to receive any more.
+    pub const FORBIDDEN: ErrorCode<'static> = ErrorCode { code: 403, reason: "Forbidden" };
     /// Both agents claim the same role (RFC 8445 section 16.2).
     pub const ROLE_CONFLICT: ErrorCode<'static> = ErrorCode { code: 487, reason: "Role Conflict" };
 

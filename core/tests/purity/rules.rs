@@ -37,6 +37,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("jsep", &["ice", "sdp"]),
     (SESSION, &["sdp", "jsep"]),
     ("peer", &["stun", "ice", "sdp", "jsep", SESSION]),
+    ("hub", &["ice", "peer"]),
 ];
 
 /// What a path may not begin with, and why. What is listed as an exception may be named, and what lies in it.

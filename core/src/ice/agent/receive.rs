@@ -6,7 +6,7 @@ use crate::ice::binding::{self, Request};
 use crate::ice::checks::{Check, Purpose};
 use crate::ice::generation::Generation;
 use crate::ice::pair::PairKey;
-use crate::ice::{Candidate, CandidateKind, Event, Foundation, LocalCandidate, PairState, Role, State};
+use crate::ice::{Candidate, CandidateKind, Event, Failure, Foundation, LocalCandidate, PairFate, PairState, Role};
 use crate::path::{Path, PathId};
 use crate::stun::{AttributeType, Class, ErrorCode, Message, Method};
 use crate::time::Instant;
@@ -30,7 +30,7 @@ impl Agent {
             if pair.heard || pair.valid.is_some() {
                 pair.stats.datagrams_received += 1;
                 pair.stats.bytes_received += len as u64;
-                self.heard_on(path, now);
+                self.heard(generation, key, true, now);
                 return Received::Application;
             }
         }
@@ -91,6 +91,10 @@ impl Agent {
             self.push(refuse(ErrorCode::ROLE_CONFLICT, None));
             return;
         }
+        if self.revoked {
+            self.push(refuse(ErrorCode::FORBIDDEN, None));
+            return;
+        }
         let Some(key) = self.pair_of_request(generation, path_id, path, &request) else {
             self.counters.over_limit += 1;
             return;
@@ -100,7 +104,7 @@ impl Agent {
         let Some(pair) = self.generation_mut(generation).map(|generation| generation.list.get_mut(key)) else { return };
         pair.heard = true;
         pair.stats.requests_received += 1;
-        self.heard_on(path_id, now);
+        self.heard(generation, key, false, now);
         if !is_current {
             // The other side does not know of the restart yet. It may go on as it was.
             return;
@@ -138,33 +142,54 @@ impl Agent {
         if let Some(key) = occupant.and_then(|occupant| if is_current { occupant.current } else { occupant.previous }) {
             return Some(key);
         }
-        let sends = |local: &LocalCandidate| {
-            local.base == path.local
-                && local.candidate.transport.protocol() == path.protocol
-                && matches!(local.candidate.kind, CandidateKind::Host | CandidateKind::Relayed)
-        };
-        let local = self.locals.iter().position(sends)?;
+        let local = self.local_at(path)?;
         let transport = self.locals[local].candidate.transport.opposite();
-        let limit = self.config.max_remote_candidates;
-        let of = self.generation_mut(generation)?;
+        let of = self.generation(generation)?;
         let remote = match of.remote_at(transport, transport.told(path.remote)) {
             Some(place) => place,
-            None if of.remotes.len() >= limit => return None,
-            None => of.push_remote(Candidate {
-                kind: CandidateKind::PeerReflexive,
-                transport,
-                address: path.remote,
-                priority: request.priority.unwrap_or(NO_PRIORITY),
-                foundation: Foundation::of_peer_reflexive(of.remotes.len()),
-                related: None,
-            }),
+            None if !is_current => return None,
+            None => {
+                let place = self.place_for_peer_reflexive()?;
+                self.current.put_remote(
+                    place,
+                    Candidate {
+                        kind: CandidateKind::PeerReflexive,
+                        transport,
+                        address: path.remote,
+                        priority: request.priority.unwrap_or(NO_PRIORITY),
+                        foundation: Foundation::of_peer_reflexive(place),
+                        related: None,
+                    },
+                );
+                place
+            }
         };
         self.form_pair_on(path_id, generation, local, remote)
     }
 
+    /// The place of our candidate that receives on a path: that of the host or the relay, if there is one.
+    fn local_at(&self, path: Path) -> Option<usize> {
+        let at = |place: &usize| {
+            let local = &self.locals[*place];
+            self.costs[*place].is_some()
+                && local.base == path.local
+                && local.candidate.transport.protocol() == path.protocol
+        };
+        let own = |place: &usize| self.locals[*place].candidate.address == path.local;
+        (0..self.locals.len()).filter(at).max_by_key(own)
+    }
+
     /// Triggers a check and follows a nomination (RFC 8445 sections 7.3.1.4 and 7.3.1.5).
     fn follow_request(&mut self, key: PairKey, request: &Request<'_>, now: Instant) {
-        let nominates = request.use_candidate && self.role == Role::Controlled;
+        let overtaken = request.nomination.is_some_and(|number| number < self.nominations);
+        let nominates = request.use_candidate && self.role == Role::Controlled && !overtaken;
+        if nominates && let Some(number) = request.nomination {
+            self.nominations = number;
+        }
+        if self.config.lite {
+            self.follow_as_lite(key, nominates, now);
+            return;
+        }
         let lifetime = self.config.consent_lifetime;
         let pair = self.current.list.get_mut(key);
         let fresh = pair.last_answer.is_some_and(|answer| now - answer < lifetime);
@@ -174,11 +199,7 @@ impl Agent {
             }
             return;
         }
-        if nominates {
-            pair.nominate_on_success = true;
-        } else if self.current.nominated.is_some() {
-            return;
-        }
+        pair.nominate_on_success |= nominates;
         if pair.state == PairState::InProgress && pair.check_after_heard {
             // The check under way was sent when the way back was known to be open, so another would bring
             // nothing. The RFC would send one for each that arrives; where the round trip is longer than the
@@ -209,23 +230,25 @@ impl Agent {
         pair.check = pair.check.filter(|&other| other != id);
         pair.superseded = pair.superseded.filter(|&other| other != id);
         pair.stats.responses_received += 1;
+        pair.quality.answered(now - check.sent_at, check.timer.sent());
         if check.timer.sent() == 1 {
             pair.stats.round_trip = Some(now - check.sent_at);
         }
         if message.class() == Class::Error {
-            self.receive_error(message, &check);
+            self.receive_error(message, &check, now);
         } else if path != check.path {
             // The answer came another way than the request went (RFC 8445 section 7.2.5.2.1).
             if check.purpose == Purpose::Connectivity && !check.superseded {
-                self.fail_pair(check.generation, check.pair);
+                self.fail_pair(check.generation, check.pair, PairFate::Asymmetric);
             }
         } else {
+            self.heard(check.generation, check.pair, false, now);
             self.receive_success(message, &check, now);
         }
         self.settle(now);
     }
 
-    fn receive_error(&mut self, message: &Message<'_>, check: &Check) {
+    fn receive_error(&mut self, message: &Message<'_>, check: &Check, now: Instant) {
         let error = message.get(AttributeType::ERROR_CODE).and_then(|value| ErrorCode::parse(value).ok());
         let code = error.map_or(0, |error| error.code);
         if let Some(generation) = self.generation_mut(check.generation) {
@@ -243,8 +266,16 @@ impl Agent {
                 }
                 self.current.list.trigger(check.pair);
             }
+        } else if code == ErrorCode::FORBIDDEN.code && check.purpose == Purpose::Consent {
+            // RFC 7675 section 5.2.
+            let in_use = self.selected.is_some_and(|s| s.generation == check.generation && s.pair == check.pair);
+            if in_use {
+                self.lose_selected(Failure::ConsentRevoked, PairFate::ConsentRevoked, now);
+            } else {
+                self.fail_pair(check.generation, check.pair, PairFate::ConsentRevoked);
+            }
         } else if check.purpose == Purpose::Connectivity && !check.superseded {
-            self.fail_pair(check.generation, check.pair);
+            self.fail_pair(check.generation, check.pair, PairFate::Refused(code));
         }
     }
 
@@ -253,7 +284,7 @@ impl Agent {
         let Some(mapped) = binding::mapped_address(message) else {
             self.counters.malformed += 1;
             if check.purpose == Purpose::Connectivity && !check.superseded {
-                self.fail_pair(check.generation, check.pair);
+                self.fail_pair(check.generation, check.pair, PairFate::NoMappedAddress);
             }
             return;
         };
@@ -302,16 +333,5 @@ impl Agent {
         self.current.nominating = None;
         self.reprioritise();
         self.events.push_back(Event::RoleChange(role));
-    }
-
-    /// Something arrived over a path; if it is the one in use, it is alive.
-    fn heard_on(&mut self, path: PathId, now: Instant) {
-        let Some(selected) = &mut self.selected else { return };
-        if selected.path == path {
-            selected.consent.heard(now);
-            if self.state == State::Disconnected {
-                self.settle(now);
-            }
-        }
     }
 }

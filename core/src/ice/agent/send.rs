@@ -7,7 +7,7 @@ use crate::ice::binding;
 use crate::ice::candidate::peer_reflexive_priority;
 use crate::ice::checks::{Check, Purpose};
 use crate::ice::pair::PairKey;
-use crate::ice::{PairState, Role, frame_header};
+use crate::ice::{PairFate, PairState, Role, frame_header};
 use crate::path::{PathId, Transmit};
 use crate::stun::{AttributeType, ErrorCode, Retransmission, RetransmissionConfig, TransactionId};
 use crate::time::Instant;
@@ -38,7 +38,7 @@ impl Agent {
     /// Sends a check for a pair (RFC 8445 section 7.2).
     pub(super) fn send_check(&mut self, key: PairKey, now: Instant) {
         if !self.prepare_stream(key) {
-            self.fail_pair(self.current.number, key);
+            self.fail_pair(self.current.number, key, PairFate::StreamClosed);
             return;
         }
         let config = RetransmissionConfig {
@@ -60,6 +60,9 @@ impl Agent {
         }
         if self.current.list.get(key).state != PairState::Succeeded {
             self.current.list.set_state(key, PairState::InProgress);
+        }
+        if nominate {
+            self.nominations += 1;
         }
         let number = self.current.number;
         let id = self.send_request(number, key, Purpose::Connectivity, nominate, config, now);
@@ -83,11 +86,26 @@ impl Agent {
         self.send_request(selected.generation, selected.pair, Purpose::Consent, nominate, config, now);
     }
 
-    pub(super) fn send_again(&mut self, id: TransactionId) {
-        let Some(&Check { generation, pair, .. }) = self.checks.get(id) else { return };
-        if let Some(generation) = self.generation_mut(generation) {
-            generation.list.get_mut(pair).stats.requests_sent += 1;
+    /// Asks on a valid pair that is not in use whether it still works, which renews our consent to use it.
+    pub(super) fn send_probe(&mut self, generation: u32, key: PairKey, now: Instant) {
+        let Some(of) = self.generation(generation) else { return };
+        let round_trip = of.list.get(key).quality.round_trip().unwrap_or_default();
+        let rto = self.config.retransmission.rto.max(round_trip * 2);
+        let path = of.list.get(key).path;
+        let config = RetransmissionConfig::within(rto, self.config.consent_interval, self.config.consent_lifetime);
+        let config = self.retransmission_on(path, config, self.config.consent_lifetime);
+        self.send_request(generation, key, Purpose::Consent, false, config, now);
+    }
+
+    pub(super) fn send_again(&mut self, id: TransactionId, now: Instant) {
+        let Some(&Check { generation, pair, purpose, .. }) = self.checks.get(id) else { return };
+        if let Some(of) = self.generation_mut(generation) {
+            of.list.get_mut(pair).stats.requests_sent += 1;
             self.push(Outgoing::Request(id));
+        }
+        let in_use = self.selected.is_some_and(|s| s.generation == generation && s.pair == pair);
+        if in_use && purpose == Purpose::Consent {
+            self.begin_doubt(true, now);
         }
     }
 
@@ -136,6 +154,7 @@ impl Agent {
     ) -> TransactionId {
         let id = TransactionId(self.rng.array());
         let (role, tie_breaker) = (self.role, self.tie_breaker);
+        let nomination = (use_candidate && self.renomination).then_some(self.nominations);
         let locals = &self.locals;
         let of = if generation == self.current.number { Some(&mut self.current) } else { self.previous.as_mut() };
         if let Some(of) = of {
@@ -151,6 +170,7 @@ impl Agent {
                 role,
                 tie_breaker,
                 use_candidate,
+                nomination,
                 priority: peer_reflexive_priority(ours.transport, ours.priority),
                 sent_at: now,
                 timer: Retransmission::new(config, now),

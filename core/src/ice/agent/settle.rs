@@ -1,8 +1,8 @@
 //! What follows from what has happened: which pair is used, nominated and checked next, and the state.
 
-use super::{Agent, Consent, Selected};
-use crate::ice::pair::PairKey;
-use crate::ice::{CandidateKind, Event, Failure, PairState, Role, State, Transport};
+use super::{Agent, Consent, Liveness, Selected};
+use crate::ice::pair::{Pair, PairKey};
+use crate::ice::{CandidateKind, Event, Failure, Pace, PairFate, PairState, Role, SelectionCause, State, Transport};
 use crate::time::Instant;
 
 impl Agent {
@@ -11,9 +11,15 @@ impl Agent {
         if self.is_over() {
             return;
         }
+        self.doubt(now);
+        self.settle_between_lites();
         self.choose_pair(now);
         self.consider_nomination(now);
-        self.pace_checks(now);
+        self.consider_renomination(now);
+        if self.config.pace == Pace::Own {
+            self.send_next_check(now);
+        }
+        self.keep_backups(now);
         self.sweep_streams(now);
         self.update_state(now);
     }
@@ -24,20 +30,23 @@ impl Agent {
             return None;
         }
         let now = self.line.now();
-        let may_check = self.current.remote.is_some() && self.current.list.has_work();
-        let pace = may_check.then_some(self.next_check_at);
+        let pace = (self.config.pace == Pace::Own && self.may_check()).then_some(self.next_check_at);
         let nominate = self.current.nominate_by.filter(|_| self.may_nominate());
-        let patience = self.current.patience.filter(|&at| self.selected.is_none() && at > now);
-        let consent = self.selected.map(|selected| selected.consent.next_check.min(selected.consent.expires));
+        let settled = self.selected.is_some_and(|selected| selected.generation == self.current.number);
+        let patience = self.current.patience.filter(|&at| !settled && at > now);
+        let consent = self.selected.map(|selected| selected.consent.deadline());
         let silence = self
             .selected
             .filter(|_| self.state != State::Disconnected)
             .map(|selected| selected.consent.silent_from(&self.config));
-        let streams = self.streams.poll_timeout();
-        [self.checks.poll_timeout(), pace, nominate, patience, consent, silence, streams].into_iter().flatten().min()
+        let doubt = self.doubt_deadline();
+        let (backup, renomination) = (self.next_backup, self.move_deadline());
+        let (checks, streams) = (self.checks.poll_timeout(), self.streams.poll_timeout());
+        let path = [consent, silence, doubt, backup, renomination, streams];
+        [checks, pace, nominate, patience].into_iter().chain(path).flatten().min()
     }
 
-    /// Marks a pair as nominated; it will be used, and the others are given up (RFC 8445 section 8.1).
+    /// Marks a pair as nominated; it will be used, and the others are put aside (RFC 8445 section 8.1).
     pub(super) fn nominated(&mut self, key: PairKey) {
         if self.current.nominated == Some(key) {
             return;
@@ -49,26 +58,23 @@ impl Agent {
         let pair = self.current.list.get_mut(key);
         pair.nominated = true;
         pair.nominate_on_success = false;
-        self.current.list.conclude();
         let (list, checks) = (&self.current.list, &mut self.checks);
         list.pairs().filter(|&(other, _)| other != key).filter_map(|(_, pair)| pair.check).for_each(|id| {
             checks.supersede(id);
         });
-        let under_way: Vec<PairKey> =
-            list.pairs().filter(|(_, pair)| pair.state == PairState::InProgress).map(|(other, _)| other).collect();
-        for other in under_way {
-            self.current.list.set_state(other, PairState::Pruned);
-        }
+        let number = self.current.number;
+        self.checks.overtake_nominations(|check| check.generation == number && check.pair != key);
+        self.current.list.conclude(key);
     }
 
-    /// Gives a pair up: its check failed, or its path went silent.
-    pub(super) fn fail_pair(&mut self, generation: u32, key: PairKey) {
+    /// Gives a pair up: its check failed, or its path cannot be used any more.
+    pub(super) fn fail_pair(&mut self, generation: u32, key: PairKey, fate: PairFate) {
         if self.selected.is_some_and(|s| s.generation == generation && s.pair == key) {
             self.selected = None;
         }
         let Some(of) = self.generation_mut(generation) else { return };
         of.list.set_valid(key, None);
-        of.list.set_state(key, PairState::Failed);
+        of.list.fail(key, fate);
         let pair = of.list.get_mut(key);
         pair.nominated = false;
         pair.nominate_on_success = false;
@@ -76,59 +82,99 @@ impl Agent {
         of.nominated = of.nominated.filter(|&other| other != key);
     }
 
-    /// Sends the consent check that is due, and stops using a path whose consent has expired
-    /// (RFC 7675 section 5.1).
-    pub(super) fn keep_consent(&mut self, now: Instant) {
-        let Some(selected) = &mut self.selected else { return };
-        if now >= selected.consent.expires {
-            let (generation, pair) = (selected.generation, selected.pair);
-            if generation == self.current.number {
-                self.failure = Some(Failure::ConsentExpired);
-            }
-            self.fail_pair(generation, pair);
-        } else if now >= selected.consent.next_check {
-            selected.consent.check_sent(&self.config, &mut self.rng, now);
-            self.send_consent_check(now);
+    /// Whether a pair may carry traffic: it is valid, its last answer still lets us send (RFC 7675), and it was not
+    /// left because it fell silent.
+    pub(super) fn is_usable(&self, pair: &Pair, now: Instant) -> bool {
+        let lifetime = self.config.consent_lifetime;
+        let consent = self.config.lite || pair.last_answer.is_some_and(|answer| now - answer < lifetime);
+        pair.valid.is_some() && !pair.silent && consent
+    }
+
+    /// Has a pair carry the traffic.
+    pub(super) fn select(&mut self, generation: u32, key: PairKey, cause: SelectionCause, now: Instant) {
+        let Some(of) = self.generation(generation) else { return };
+        let pair = of.list.get(key);
+        let (path, answer, nominated) = (pair.path, pair.last_answer.unwrap_or(now), of.nominated == Some(key));
+        let before = self.selected;
+        let same = before.filter(|selected| selected.generation == generation && selected.pair == key);
+        self.selected = Some(match same {
+            Some(selected) => Selected { nominated, cause, ..selected },
+            None => Selected {
+                generation,
+                pair: key,
+                path,
+                nominated,
+                cause,
+                consent: match self.config.lite && self.remote_lite {
+                    true => Consent::of_nobody(),
+                    false => Consent::new(&self.config, &mut self.rng, answer, now),
+                },
+                liveness: Liveness::new(),
+                doubt: None,
+                joined: false,
+                elsewhere: None,
+            },
+        });
+        if same.is_none() && before.is_some() {
+            self.moved(now);
+        }
+        if generation == self.current.number {
+            self.failure = None;
+            self.current.was_used = true;
+        }
+        if let Some(report) = self.selected_pair() {
+            self.events.push_back(Event::SelectedPairChange(Box::new(report)));
         }
     }
 
     /// Uses the nominated pair; before there is one, the best valid pair (RFC 8445 section 12.1).
     fn choose_pair(&mut self, now: Instant) {
         let list = &self.current.list;
-        let nominated = self.current.nominated.filter(|&key| list.get(key).valid.is_some());
-        let Some(best) = nominated.or_else(|| self.best_usable(now)) else { return };
         let number = self.current.number;
-        let in_use = self.selected.filter(|selected| selected.generation == number);
-        if let Some(in_use) = in_use {
-            let better = list.get(best).priority > list.get(in_use.pair).priority;
-            if in_use.nominated == nominated.is_some() && (in_use.pair == best || (nominated.is_none() && !better)) {
-                return;
-            }
-        }
-        let path = list.get(best).path;
-        let answer = list.get(best).last_answer.unwrap_or(now);
-        let consent = match in_use.filter(|in_use| in_use.pair == best) {
-            Some(in_use) => in_use.consent,
-            None => Consent::new(&self.config, &mut self.rng, answer, now),
+        let nominated = self.current.nominated.filter(|&key| list.get(key).valid.is_some() && !list.get(key).silent);
+        let Some(best) = nominated.or_else(|| self.best_usable(now)) else {
+            return self.fall_back(now);
         };
-        self.selected =
-            Some(Selected { generation: number, pair: best, path, nominated: nominated.is_some(), consent });
-        self.failure = None;
-        self.events.push_back(Event::SelectedPairChange(Box::new(self.report(&self.current, best))));
+        let in_use = self.selected.filter(|selected| selected.generation == number);
+        let cause = match in_use {
+            Some(in_use) => {
+                let better = list.get(best).priority > list.get(in_use.pair).priority;
+                let stays = in_use.pair == best || (nominated.is_none() && !better);
+                if in_use.nominated == nominated.is_some() && stays {
+                    return;
+                }
+                if nominated.is_some() { SelectionCause::Nominated } else { SelectionCause::Better }
+            }
+            None if self.selected.is_none() && self.current.was_used => SelectionCause::Loss,
+            None => SelectionCause::First,
+        };
+        self.select(number, best, cause, now);
     }
 
-    /// The best valid pair whose last answer still lets us send.
+    /// The generation in use before a restart has lost its path: perhaps it has another.
+    fn fall_back(&mut self, now: Instant) {
+        if self.selected.is_some() {
+            return;
+        }
+        let Some(previous) = &self.previous else { return };
+        let usable = |key: &PairKey| self.is_usable(previous.list.get(*key), now);
+        let (number, best) = (previous.number, previous.list.valid().find(usable));
+        if let Some(best) = best {
+            self.select(number, best, SelectionCause::Loss, now);
+        }
+    }
+
     fn best_usable(&self, now: Instant) -> Option<PairKey> {
-        let lifetime = self.config.consent_lifetime;
         let list = &self.current.list;
-        list.valid().find(|&key| list.get(key).last_answer.is_some_and(|answer| now - answer < lifetime))
+        list.valid().find(|&key| self.is_usable(list.get(key), now))
     }
 
     fn may_nominate(&self) -> bool {
         self.role == Role::Controlling
+            && !self.config.lite
             && self.current.nominated.is_none()
             && self.current.nominating.is_none()
-            && self.current.list.best_valid().is_some()
+            && self.best_usable(self.line.now()).is_some()
     }
 
     /// Nominates the best valid pair once no better one is to be expected, or patience is at its end
@@ -137,7 +183,7 @@ impl Agent {
         if !self.may_nominate() {
             return;
         }
-        let Some(best) = self.current.list.best_valid() else { return };
+        let Some(best) = self.best_usable(now) else { return };
         let pair = self.current.list.get(best);
         let all_known = self.gathered && self.current.remote_gathered;
         let local = &self.locals[pair.local].candidate;
@@ -152,10 +198,15 @@ impl Agent {
         }
     }
 
-    /// Sends one check if pacing allows it (RFC 8445 section 6.1.4.2).
-    fn pace_checks(&mut self, now: Instant) {
-        if self.current.remote.is_none() || now < self.next_check_at {
-            return;
+    /// Whether a check is to be sent as soon as pacing allows.
+    pub(super) fn may_check(&self) -> bool {
+        self.current.remote.is_some() && !self.config.lite && self.current.list.has_work()
+    }
+
+    /// Sends one check if there is one and the agent's own Ta allows it (RFC 8445 section 6.1.4.2).
+    pub(super) fn send_next_check(&mut self, now: Instant) -> bool {
+        if self.current.remote.is_none() || self.config.lite || now < self.next_check_at {
+            return false;
         }
         while let Some(key) = self.current.list.take_next() {
             let pair = self.current.list.get(key);
@@ -164,46 +215,65 @@ impl Agent {
             if !pointless {
                 self.send_check(key, now);
                 self.next_check_at = now + self.pacing;
-                return;
+                return true;
             }
         }
+        false
     }
 
     fn update_state(&mut self, now: Instant) {
-        let open = self.current.list.open();
+        let settled = self.selected.is_some_and(|selected| selected.generation == self.current.number);
+        if !settled {
+            self.consider_failure(now);
+            if self.is_over() {
+                return;
+            }
+        }
         let state = match &self.selected {
             Some(selected) if now >= selected.consent.silent_from(&self.config) => State::Disconnected,
             Some(selected) => {
                 let all_known = self.gathered && self.current.remote_gathered;
-                let of_current = selected.generation == self.current.number;
-                let done = selected.nominated && of_current && all_known && open == 0;
+                let priority = self.current.nominated.map(|key| self.current.list.get(key).priority);
+                let better_open = self.current.list.best_open() > priority;
+                let done = selected.nominated && settled && all_known && !better_open;
                 if done { State::Completed } else { State::Connected }
             }
-            None => {
-                // After a nomination the other pairs were given up: none is left to fall back to.
-                let lost = self.failure == Some(Failure::ConsentExpired);
-                let patient = self.current.patience.is_none_or(|until| now < until);
-                let exhausted = open == 0 && !self.current.list.has_work() && self.best_usable(now).is_none();
-                if exhausted && (lost || !patient) {
-                    self.fail();
-                    return;
-                }
-                match self.current.remote {
-                    Some(_) => State::Checking,
-                    None => State::New,
-                }
-            }
+            None if self.current.was_used => State::Disconnected,
+            None if self.current.remote.is_some() => State::Checking,
+            None => State::New,
         };
         self.change_state(state);
     }
 
-    fn fail(&mut self) {
-        let reason = match self.current.list.is_empty() {
-            _ if self.streams.lost => Failure::StreamLost,
-            true if !self.awaited_streams() => Failure::NoPairs,
-            _ => Failure::NoPairSucceeded,
-        };
-        self.failure.get_or_insert(reason);
+    /// RFC 8445 section 8.3.2 and RFC 8863: every pair was tried, and nothing more is to be expected.
+    ///
+    /// After a restart the path from before may still be there. Then only the restart has failed.
+    fn consider_failure(&mut self, now: Instant) {
+        // After a nomination the other pairs were given up, and have been tried again since.
+        let lost = matches!(self.failure, Some(Failure::ConsentExpired | Failure::ConsentRevoked));
+        let patient = self.current.remote.is_none() || self.current.patience.is_none_or(|until| now < until);
+        let list = &self.current.list;
+        if list.open() > 0 || list.has_work() || self.best_usable(now).is_some() || (patient && !lost) {
+            return;
+        }
+        let reason = self.failure.unwrap_or_else(|| {
+            if self.locals.is_empty() {
+                Failure::NoLocalCandidates
+            } else if self.current.remotes.is_empty() {
+                Failure::NoRemoteCandidates
+            } else if list.is_empty() && !self.awaited_streams() {
+                Failure::NoPairs
+            } else {
+                Failure::NoPairSucceeded
+            }
+        });
+        if self.selected.is_some() {
+            if !core::mem::replace(&mut self.current.failed, true) {
+                self.events.push_back(Event::RestartFailed(reason));
+            }
+            return;
+        }
+        self.failure = Some(reason);
         self.stop();
         self.change_state(State::Failed);
     }

@@ -3,10 +3,10 @@
 use core::time::Duration;
 use std::net::SocketAddr;
 
-use super::{Agent, Occupant, Received, without_flow};
+use super::{Agent, Occupant, Received, go_together, without_flow};
 use crate::ice::pair::PairKey;
 use crate::ice::streams::{MAX_STREAMS, Progress};
-use crate::ice::{Event, PairState, StreamError, TcpType, Transport};
+use crate::ice::{Event, Failure, PairFate, PairState, StreamError, TcpType, Transport};
 use crate::path::{Path, PathId, Protocol};
 use crate::stun::{RetransmissionConfig, TransactionId};
 use crate::time::Instant;
@@ -19,10 +19,6 @@ const AUTHENTICATION: Duration = Duration::from_secs(10);
 /// How long a stream stays open when nothing needs it any more: the other side may learn a little later than we that
 /// another path was nominated, and has data under way.
 const LINGER: Duration = Duration::from_secs(3);
-
-/// How long we wait at least for another path when the stream of the one in use was closed. Who opened it may open
-/// another.
-const RECONNECT: Duration = Duration::from_secs(10);
 
 impl Agent {
     /// Takes a stream that somebody opened to a passive or simultaneous-open candidate of ours, and gives the number of
@@ -40,7 +36,7 @@ impl Agent {
         }
         let (local, remote) = (without_flow(path.local), without_flow(path.remote));
         let listens = |transport| matches!(transport, Transport::Tcp(TcpType::Passive | TcpType::SimultaneousOpen));
-        if !self.locals.iter().any(|ours| ours.base == local && listens(ours.candidate.transport)) {
+        if !self.present.iter().any(|ours| ours.base == local && listens(ours.candidate.transport)) {
             return Err(StreamError::NoCandidate(local));
         }
         let id = self.paths.intern(Path { protocol: Protocol::Tcp, local, remote });
@@ -176,13 +172,13 @@ impl Agent {
 
     /// Closes the streams that have been of no use for long enough (RFC 6544 section 8).
     pub(super) fn sweep_streams(&mut self, now: Instant) {
-        self.streams.lost &= self.selected.is_none();
         if self.streams.is_empty() {
             return;
         }
+        let backups: Vec<PairKey> = self.alternatives(now).into_iter().take(self.config.backups).collect();
         let paths: Vec<PathId> = self.streams.paths().collect();
         for path in paths {
-            let needed = self.needs_stream(path);
+            let needed = self.needs_stream(path, &backups);
             let Some(stream) = self.streams.get_mut(path) else { continue };
             stream.expires = if needed { None } else { Some(stream.expires.unwrap_or(now + LINGER)) };
         }
@@ -201,9 +197,10 @@ impl Agent {
 
     /// Whether a passive candidate of one side goes with an active one of the other, and nobody came.
     pub(super) fn awaited_streams(&self) -> bool {
-        self.locals.iter().any(|ours| {
-            let goes = |theirs: Transport| ours.candidate.transport.goes_with(theirs);
-            self.current.remotes.iter().any(|theirs| goes(theirs.transport))
+        self.present.iter().any(|ours| {
+            self.current.remotes.iter().any(|theirs| {
+                ours.candidate.transport.awaits(theirs.transport) && go_together(ours.base.ip(), theirs.address.ip())
+            })
         })
     }
 
@@ -216,8 +213,9 @@ impl Agent {
         }
     }
 
-    /// The pair on the path is still to be checked, may be nominated, or carries the traffic.
-    fn needs_stream(&self, path: PathId) -> bool {
+    /// The pair on the path is still to be checked, may be nominated, carries the traffic, or is held ready for when that
+    /// one dies. Of those that are not, who has connected closes the stream: the two sides may hold others ready.
+    fn needs_stream(&self, path: PathId, backups: &[PairKey]) -> bool {
         self.pairs_on(path).any(|(generation, key)| {
             let carries = self.selected.is_some_and(|s| s.generation == generation && s.pair == key);
             let Some(of) = self.generation(generation) else { return false };
@@ -228,7 +226,7 @@ impl Agent {
             let pair = of.list.get(key);
             let open = match pair.state {
                 PairState::Frozen | PairState::Waiting | PairState::InProgress => is_current,
-                PairState::Succeeded => chosen && counts,
+                PairState::Succeeded => counts && (chosen || backups.contains(&key) || !self.connected(pair.local)),
                 PairState::Failed | PairState::Pruned => pair.triggered,
             };
             carries || open
@@ -244,25 +242,27 @@ impl Agent {
         of_current.into_iter().chain(of_previous)
     }
 
+    /// Whether the streams of this candidate of ours are opened by us alone.
+    fn connected(&self, local: usize) -> bool {
+        self.locals[local].candidate.transport == Transport::Tcp(TcpType::Active)
+    }
+
     fn lose_stream(&mut self, generation: u32, key: PairKey, now: Instant) {
         let carried = self.selected.is_some_and(|s| s.generation == generation && s.pair == key);
         let Some(of) = self.generation_mut(generation) else { return };
-        let in_use = carried || of.nominated == Some(key);
         let pair = of.list.get_mut(key);
         pair.heard = false;
-        let (local, was) = (pair.local, pair.state);
-        if was == PairState::Pruned {
+        let local = pair.local;
+        if pair.state == PairState::Pruned {
             return;
         }
-        self.fail_pair(generation, key);
-        if generation != self.current.number || !in_use {
+        if !carried {
+            self.fail_pair(generation, key, PairFate::StreamClosed);
             return;
         }
-        self.streams.lost = true;
-        let patience = now + RECONNECT;
-        self.current.patience = Some(self.current.patience.map_or(patience, |at| at.max(patience)));
+        self.lose_selected(Failure::StreamLost, PairFate::StreamClosed, now);
         let connects = self.locals[local].candidate.transport.tcp_type().is_some_and(TcpType::connects);
-        if connects && was == PairState::Succeeded {
+        if generation == self.current.number && connects {
             self.current.list.set_state(key, PairState::Waiting);
         }
     }
@@ -279,7 +279,7 @@ impl Agent {
             of.list.get_mut(key).heard = false;
             of.list.set_valid(key, None);
             if of.list.get(key).state == PairState::Succeeded {
-                of.list.set_state(key, PairState::Pruned);
+                of.list.prune(key, PairFate::OtherNominated);
             }
         }
         self.events.push_back(Event::CloseStream { path });

@@ -80,8 +80,12 @@ fn tcp(tcp_type: TcpType, text: &str) -> LocalCandidate {
 
 impl World {
     fn new(left: &[LocalCandidate], right: &[LocalCandidate]) -> Self {
+        Self::with(Config::default(), left, right)
+    }
+
+    fn with(config: Config, left: &[LocalCandidate], right: &[LocalCandidate]) -> Self {
         let now = Instant::from_millis(1);
-        let agent = |role, seed| Agent::new(Config::default(), role, seed, now);
+        let agent = |role, seed| Agent::new(config, role, seed, now);
         let mut world = Self {
             now,
             agents: [agent(Role::Controlling, [1; 32]), agent(Role::Controlled, [2; 32])],
@@ -312,7 +316,7 @@ impl World {
     /// Sends an application datagram each way and says whether both arrive, and nothing else.
     fn carries(&mut self, text: &[u8]) -> bool {
         for side in 0..2 {
-            let Some(path) = self.agents[side].send(text.len()) else { return false };
+            let Some(path) = self.agents[side].send(text.len(), self.now) else { return false };
             let mut bytes = text.to_vec();
             if self.agents[side].header_len() > 0 {
                 bytes.splice(0..0, frame_header(text.len() as u16));
@@ -401,28 +405,50 @@ fn a_request_is_sent_once_over_a_stream_however_long_the_answer_takes() {
     assert_eq!(world.agents[0].poll_timeout(), None);
 }
 
+/// Both sides with a socket for datagrams, listening, and connecting.
+fn with_all(config: Config) -> World {
+    let of = |text| [host(text, 1), tcp(TcpType::Active, text), tcp(TcpType::Passive, text)];
+    World::with(config, &of(LEFT), &of(RIGHT))
+}
+
 #[test]
 fn udp_is_preferred_and_the_streams_that_are_not_needed_are_closed() {
-    let mut world = World::new(
-        &[host(LEFT, 1), tcp(TcpType::Active, LEFT), tcp(TcpType::Passive, LEFT)],
-        &[host(RIGHT, 1), tcp(TcpType::Active, RIGHT), tcp(TcpType::Passive, RIGHT)],
-    );
+    for backups in [0, 1] {
+        let mut world = with_all(Config { backups, ..Config::default() });
+        world.signal();
+        world.complete();
+        world.run_for(Duration::from_secs(60));
+        assert_eq!(world.selected(0).local.candidate.transport, Transport::Udp);
+        let opened = world.streams.len();
+        assert!((1..=2).contains(&opened), "one each way at the most, and none twice: {opened}");
+        // Both hold the same one ready, if they are to.
+        assert_eq!(world.open_streams(), backups);
+        world.run_for(Duration::from_secs(300));
+        assert_eq!((world.streams.len(), world.open_streams()), (opened, backups));
+    }
+}
+
+#[test]
+fn when_datagrams_stop_getting_through_a_stream_that_was_held_ready_takes_over() {
+    let mut world = with_all(Config::default());
     world.signal();
     world.complete();
-    world.run_for(Duration::from_secs(5));
-    assert_eq!(world.selected(0).local.candidate.transport, Transport::Udp);
-    assert_eq!(world.open_streams(), 0);
+    world.run_for(Duration::from_secs(60));
+    world.udp = false;
+    let streams = |world: &World| (0..2).all(|side| world.selected(side).local.candidate.transport != Transport::Udp);
+    assert!(world.run_until(Duration::from_secs(12), streams), "{:?}", world.states);
+    assert!(world.carries(b"\xc8by stream"));
+    assert!(!world.states.iter().flatten().any(|&state| state == State::Failed));
+}
 
-    // And where UDP is blocked, a stream it is: one of the two ways.
-    let mut world = World::new(
-        &[host(LEFT, 1), tcp(TcpType::Active, LEFT), tcp(TcpType::Passive, LEFT)],
-        &[host(RIGHT, 1), tcp(TcpType::Active, RIGHT), tcp(TcpType::Passive, RIGHT)],
-    );
+#[test]
+fn where_datagrams_never_get_through_one_stream_of_two_is_used() {
+    let mut world = with_all(Config { backups: 0, ..Config::default() });
     world.udp = false;
     world.signal();
     world.complete();
     assert!(world.carries(b"\xc8by stream"));
-    world.run_for(Duration::from_secs(5));
+    world.run_for(Duration::from_secs(60));
     assert_eq!(world.streams.len(), 2);
     assert_eq!(world.open_streams(), 1);
     assert!(world.carries(b"\xc8by stream"));
@@ -549,7 +575,7 @@ fn a_restart_goes_on_over_the_stream_there_is() {
     for side in 0..2 {
         let now = world.now;
         restart(&mut world.agents[side], now);
-        assert!(world.agents[side].send(1).is_some());
+        assert!(world.agents[side].send(1, now).is_some());
     }
     world.run_for(Duration::from_secs(5));
     assert!(world.carries(b"\xc8between"));
@@ -563,7 +589,8 @@ fn a_restart_goes_on_over_the_stream_there_is() {
 
 #[test]
 fn a_restart_that_finds_another_way_closes_the_stream_there_was() {
-    let mut world = World::new(&[tcp(TcpType::Active, LEFT)], &[tcp(TcpType::Passive, RIGHT)]);
+    let config = Config { backups: 0, ..Config::default() };
+    let mut world = World::with(config, &[tcp(TcpType::Active, LEFT)], &[tcp(TcpType::Passive, RIGHT)]);
     world.signal();
     world.complete();
     for side in 0..2 {

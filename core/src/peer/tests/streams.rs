@@ -176,9 +176,7 @@ fn who_has_no_way_but_a_stream_opens_one_to_who_listens() {
 
 #[test]
 fn a_peer_that_is_told_not_to_connect_does_not() {
-    let mut config = Config::default();
-    config.active_tcp = false;
-    let mut world = World::new(config);
+    let mut world = World::new(Config { active_tcp: false, ..Config::default() });
     world.negotiate();
     let failed = |world: &World| world.peers.iter().all(|peer| peer.connection_state() == ConnectionState::Failed);
     assert!(world.run_until(Duration::from_secs(60), failed));

@@ -1,0 +1,154 @@
+//! Sockets that come and go while the agent runs, and room for what takes their place.
+
+use std::net::SocketAddr;
+
+use super::{Agent, MAX_LOCAL_CANDIDATES, Occupant};
+use crate::ice::interface::rank;
+use crate::ice::pair::PairKey;
+use crate::ice::{
+    CandidateKind, Event, HostSocket, LocalCandidate, NetworkChange, PairFate, PairState, PathAfterChange, TcpType,
+    Transport,
+};
+use crate::path::Protocol;
+use crate::time::Instant;
+
+impl Agent {
+    /// Takes the list of all sockets that there are now: what is new becomes a host candidate, what is gone is
+    /// withdrawn. The first list begins the agent's gathering as well.
+    ///
+    /// The path in use stays if its socket does. If it does not, another pair that is known to work takes over at
+    /// once; else every pair is tried again, those of the new sockets included. [`Event::NetworkChange`] says which,
+    /// unless nothing has changed.
+    pub fn handle_network_change(&mut self, sockets: &[HostSocket], now: Instant) {
+        let now = self.line.advance(now);
+        if self.is_over() {
+            return;
+        }
+        let is_there = |local: &LocalCandidate| {
+            let transport = local.candidate.transport;
+            sockets.iter().any(|socket| match transport {
+                // Its streams have sockets of their own.
+                Transport::Tcp(TcpType::Active) => socket.base.ip() == local.base.ip(),
+                _ => socket.base == local.base && socket.protocol == transport.protocol(),
+            })
+        };
+        let hosts = || self.present.iter().filter(|local| local.candidate.kind == CandidateKind::Host);
+        let gone: Vec<(Protocol, SocketAddr)> = hosts()
+            .filter(|local| !is_there(local))
+            .map(|local| (local.candidate.transport.protocol(), local.base))
+            .collect();
+        let known = |socket: &HostSocket| {
+            hosts().any(|local| local.base == socket.base && local.candidate.transport.protocol() == socket.protocol)
+        };
+        let new: Vec<(HostSocket, u16)> = rank(sockets).into_iter().filter(|(socket, _)| !known(socket)).collect();
+        let before = self.selected.map(|selected| (selected.generation, selected.pair));
+        // The new ones first: then there is something to try when the path goes with its base.
+        let mut added = Vec::new();
+        for (socket, preference) in new {
+            let local = LocalCandidate::host(socket.protocol, socket.base, preference);
+            if self.add_local(local, socket.cost, now).is_ok() {
+                added.push(socket.base);
+            }
+        }
+        let removed: Vec<SocketAddr> = gone.iter().map(|&(_, base)| base).collect();
+        for (protocol, base) in gone {
+            self.withdraw_base(protocol, base, now);
+        }
+        if added.is_empty() && removed.is_empty() {
+            return;
+        }
+        self.settle(now);
+        let path = match (before, self.selected.map(|selected| (selected.generation, selected.pair))) {
+            (None, _) => PathAfterChange::None,
+            (Some(before), Some(after)) if before == after => PathAfterChange::Kept,
+            (Some(_), Some(_)) => PathAfterChange::Moved,
+            (Some(_), None) => PathAfterChange::Lost,
+        };
+        self.events.push_back(Event::NetworkChange(NetworkChange { added, removed, path }));
+    }
+
+    /// Withdraws the candidates of a base: its socket is closed. Tells whether there were any.
+    pub fn remove_local_base(&mut self, protocol: Protocol, base: SocketAddr, now: Instant) -> bool {
+        let now = self.line.advance(now);
+        if self.is_over() {
+            return false;
+        }
+        let any = self.withdraw_base(protocol, base, now);
+        self.settle(now);
+        any
+    }
+
+    fn withdraw_base(&mut self, protocol: Protocol, base: SocketAddr, now: Instant) -> bool {
+        let is_gone = |local: &LocalCandidate| local.base == base && local.candidate.transport.protocol() == protocol;
+        if !self.present.iter().any(is_gone) {
+            return false;
+        }
+        self.present.retain(|local| !is_gone(local));
+        let was_selected = self.selected;
+        for place in 0..self.locals.len() {
+            if self.costs[place].is_some() && is_gone(&self.locals[place]) {
+                self.costs[place] = None;
+                self.fail_pairs_of(place);
+            }
+        }
+        if was_selected.is_some() && self.selected.is_none() {
+            self.search_again(now);
+        }
+        true
+    }
+
+    fn fail_pairs_of(&mut self, local: usize) {
+        let numbers = [Some(self.current.number), self.previous.as_ref().map(|previous| previous.number)];
+        for number in numbers.into_iter().flatten() {
+            let Some(of) = self.generation(number) else { continue };
+            let gone = of.list.pairs().filter(|(_, pair)| pair.local == local && pair.fate != Some(PairFate::BaseGone));
+            let gone: Vec<PairKey> = gone.map(|(key, _)| key).collect();
+            self.checks.retain(|check| check.generation != number || !gone.contains(&check.pair));
+            for key in gone {
+                self.fail_pair(number, key, PairFate::BaseGone);
+            }
+        }
+    }
+
+    /// Where among our candidates there is room for another.
+    pub(super) fn place_for_local(&mut self) -> Option<usize> {
+        if self.locals.len() < MAX_LOCAL_CANDIDATES {
+            return Some(self.locals.len());
+        }
+        let place = self.costs.iter().position(Option::is_none)?;
+        self.forget_pairs(|pair_local, _| pair_local == place);
+        Some(place)
+    }
+
+    /// Where among the other side's candidates there is room for one that was learnt from a check: one like it whose
+    /// pairs are given up makes room, so that a session can live through any number of changes of address.
+    pub(super) fn place_for_peer_reflexive(&mut self) -> Option<usize> {
+        if self.current.remotes.len() < self.config.max_remote_candidates {
+            return Some(self.current.remotes.len());
+        }
+        let given_up = |place: usize| {
+            let mut pairs = self.current.list.pairs().filter(|(_, pair)| pair.remote == place);
+            pairs.all(|(_, pair)| matches!(pair.state, PairState::Failed | PairState::Pruned))
+        };
+        let reflexive = |&place: &usize| self.current.remotes[place].kind == CandidateKind::PeerReflexive;
+        let place = (0..self.current.remotes.len()).filter(reflexive).find(|&place| given_up(place))?;
+        self.forget_pairs(|_, pair_remote| pair_remote == place);
+        Some(place)
+    }
+
+    /// Forgets pairs of the current generation, by the places of their candidates.
+    fn forget_pairs(&mut self, forgets: impl Fn(usize, usize) -> bool) {
+        let keys = self.current.list.pairs().filter(|(_, pair)| forgets(pair.local, pair.remote));
+        let keys: Vec<PairKey> = keys.map(|(key, _)| key).collect();
+        let number = self.current.number;
+        self.checks.retain(|check| check.generation != number || !keys.contains(&check.pair));
+        for key in keys {
+            let path = self.current.list.get(key).path;
+            if let Some(&occupant) = self.paths.occupant(path) {
+                let left = Occupant { current: None, ..occupant };
+                self.paths.occupy(path, Some(left).filter(|left| left.previous.is_some()));
+            }
+            self.current.list.forget(key);
+        }
+    }
+}

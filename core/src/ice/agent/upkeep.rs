@@ -1,0 +1,314 @@
+//! Keeping a path: consent, silence, other pairs held ready, and moves to a better one.
+
+use core::cmp::Reverse;
+use core::time::Duration;
+
+use super::{Agent, Selected};
+use crate::ice::pair::{Pair, PairKey};
+use crate::ice::{CandidateKind, Failure, PairFate, Role, SelectionCause, State};
+use crate::time::Instant;
+
+/// How often a pair is tried while there are too few others to fall back to.
+const SEARCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The pairs that were put aside are taken up when the path has been silent for this long and two round trips.
+const DOUBT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// So many other pairs are asked when the one in use is doubted.
+const ASKED_IN_DOUBT: usize = 2;
+
+/// So many datagrams in a row over another pair are no stragglers.
+const ENOUGH_ELSEWHERE: u32 = 2;
+
+/// Moves that nothing forces become rarer the more there are.
+const RAREST_MOVE: Duration = Duration::from_secs(300);
+
+impl Agent {
+    /// Sends the consent check that is due, and stops using a path whose consent has expired
+    /// (RFC 7675 section 5.1).
+    pub(super) fn keep_consent(&mut self, now: Instant) {
+        let Some(selected) = &mut self.selected else { return };
+        if now >= selected.consent.expires {
+            self.lose_selected(Failure::ConsentExpired, PairFate::ConsentExpired, now);
+        } else if selected.consent.next_check.is_some_and(|at| now >= at) {
+            selected.consent.check_sent(&self.config, &mut self.rng, now);
+            self.send_consent_check(now);
+        }
+    }
+
+    /// Gives the path in use up.
+    pub(super) fn lose_selected(&mut self, failure: Failure, fate: PairFate, now: Instant) {
+        let Some(Selected { generation, pair, doubt, .. }) = self.selected else { return };
+        self.fail_pair(generation, pair, fate);
+        if generation == self.current.number {
+            self.failure = Some(failure);
+            if !doubt.is_some_and(|doubt| doubt.searches) {
+                self.search_again(now);
+            }
+        }
+    }
+
+    /// Takes up every pair again: what was given up in favour of the nominated one, and what once failed.
+    pub(super) fn search_again(&mut self, now: Instant) {
+        self.current.patience = self.current.patience.map(|at| at.max(now + self.config.patience));
+        self.current.list.resume(self.config.max_pairs);
+    }
+
+    /// When the path in use becomes suspect, or a doubt about it is to be settled.
+    pub(super) fn doubt_deadline(&self) -> Option<Instant> {
+        let selected = self.selected.filter(|_| !self.config.lite)?;
+        let pair = self.generation(selected.generation)?.list.get(selected.pair);
+        let Some(doubt) = selected.doubt else {
+            return selected.liveness.suspect_at(pair.quality.round_trip()?);
+        };
+        let is_current = selected.generation == self.current.number;
+        let search = (is_current && !doubt.searches).then(|| doubt.since + search_after(pair));
+        let settled = self.refuge(selected, doubt).map(|(_, at)| at);
+        [search, settled].into_iter().flatten().min()
+    }
+
+    /// Begins to doubt the path in use if it has been silent for too long; settles the doubt if another pair has
+    /// shown meanwhile that it lives.
+    pub(super) fn doubt(&mut self, now: Instant) {
+        let Some(selected) = self.selected.filter(|_| !self.config.lite) else { return };
+        let Some(doubt) = selected.doubt else {
+            if self.doubt_deadline().is_some_and(|at| now >= at) {
+                self.begin_doubt(false, now);
+            } else if now >= selected.consent.silent_from(&self.config) {
+                self.begin_doubt(true, now);
+            }
+            return;
+        };
+        if let Some((refuge, _)) = self.refuge(selected, doubt).filter(|&(_, at)| now >= at) {
+            self.leave_for(selected, refuge, SelectionCause::Silence, now);
+            return;
+        }
+        let Some(of) = self.generation(selected.generation) else { return };
+        let is_current = selected.generation == self.current.number;
+        if is_current && !doubt.searches && now >= doubt.since + search_after(of.list.get(selected.pair)) {
+            if let Some(selected) = &mut self.selected {
+                selected.doubt = Some(Doubt { searches: true, ..doubt });
+            }
+            self.search_again(now);
+        }
+    }
+
+    /// Asks on the path in use, and on the best others, whether anybody is there.
+    pub(super) fn begin_doubt(&mut self, patient: bool, now: Instant) {
+        let recently = self.moves.not_before.is_some_and(|at| now < at);
+        let Some(selected) = self.selected.as_mut().filter(|selected| selected.doubt.is_none()) else { return };
+        selected.doubt = Some(Doubt { since: now, patient: patient || recently, searches: false });
+        let generation = selected.generation;
+        self.send_consent_check(now);
+        for key in self.alternatives(now).into_iter().take(ASKED_IN_DOUBT) {
+            self.send_probe(generation, key, now);
+        }
+    }
+
+    /// Something arrived on a pair: it is alive, and if it is the one in use, so is the path.
+    pub(super) fn heard(&mut self, generation: u32, key: PairKey, is_datagram: bool, now: Instant) {
+        let Some(of) = self.generation_mut(generation) else { return };
+        let pair = of.list.get_mut(key);
+        pair.last_heard = Some(now);
+        pair.silent = false;
+        let Some(selected) = self.selected.as_mut().filter(|selected| selected.generation == generation) else {
+            return;
+        };
+        if selected.pair != key {
+            if is_datagram {
+                self.heard_elsewhere(key, now);
+            }
+            return;
+        }
+        selected.elsewhere = None;
+        selected.joined |= is_datagram;
+        selected.consent.heard(now);
+        if selected.doubt.take().is_some() {
+            selected.liveness.false_alarm(now);
+        }
+        if is_datagram {
+            selected.liveness.heard_datagram(now);
+        } else {
+            selected.liveness.heard();
+        }
+        if self.state == State::Disconnected {
+            self.settle(now);
+        }
+    }
+
+    /// An application datagram came over another pair than ours go. If there are more and none comes over ours, the
+    /// other side has moved, for a reason that we cannot see: what we send may not arrive.
+    fn heard_elsewhere(&mut self, key: PairKey, now: Instant) {
+        let Some(selected) = self.selected.as_mut().filter(|s| s.nominated && s.joined) else { return };
+        let so_far = selected.elsewhere.filter(|&(pair, _)| pair == key).map_or(0, |(_, datagrams)| datagrams);
+        selected.elsewhere = Some((key, so_far + 1));
+        let selected = *selected;
+        let pair = self.generation(selected.generation).map(|of| of.list.get(key));
+        if so_far + 1 >= ENOUGH_ELSEWHERE && pair.is_some_and(|pair| self.is_usable(pair, now)) {
+            self.leave_for(selected, key, SelectionCause::Followed, now);
+            self.settle(now);
+        }
+    }
+
+    /// Keeps other valid pairs ready, so that there is somewhere to go when the one in use dies, and looks for one
+    /// on another base if there is none.
+    pub(super) fn keep_backups(&mut self, now: Instant) {
+        let Some(selected) = self.selected.filter(|_| self.current.nominated.is_some() && !self.config.lite) else {
+            self.next_backup = None;
+            return;
+        };
+        if selected.generation != self.current.number || now < *self.next_backup.get_or_insert(now + SEARCH_INTERVAL) {
+            return;
+        }
+        self.drop_stale_backups(now);
+        let interval = self.config.backup_interval;
+        let kept: Vec<PairKey> = self.alternatives(now).into_iter().take(self.config.backups).collect();
+        let mut next = now + interval;
+        for &key in &kept {
+            let answer = self.current.list.get(key).last_answer.unwrap_or(now);
+            if answer + interval <= now {
+                self.send_probe(self.current.number, key, now);
+            } else {
+                next = next.min(answer + interval);
+            }
+        }
+        let base = |key: PairKey| self.locals[self.current.list.get(key).local].base;
+        let in_use = base(selected.pair);
+        let elsewhere = kept.iter().any(|&key| base(key) != in_use);
+        if !elsewhere && self.config.backups > 0 {
+            let untried = self.current.list.pruned().find(|&key| base(key) != in_use);
+            if let Some(key) = untried {
+                self.send_check(key, now);
+                next = now + SEARCH_INTERVAL;
+            }
+        }
+        self.next_backup = Some(next);
+    }
+
+    /// Nominates another pair without a restart when it is clearly better than the one in use.
+    ///
+    /// RFC 8445 section 8.1.1 lets an agent nominate once. More is the extension that libwebrtc and others announce
+    /// as the ICE option `renomination`; without it nothing is moved that works.
+    pub(super) fn consider_renomination(&mut self, now: Instant) {
+        let Some(selected) = self.selected else { return };
+        let settled = selected.nominated && selected.generation == self.current.number;
+        let may = self.renomination && self.role == Role::Controlling && !self.config.lite;
+        if !settled || !may || self.current.nominating.is_some() || self.moves.not_before.is_some_and(|at| now < at) {
+            return;
+        }
+        let in_use = self.current.list.get(selected.pair);
+        let better = self.alternatives(now).into_iter().find(|&key| {
+            let pair = self.current.list.get(key);
+            match self.standing(pair).cmp(&self.standing(in_use)) {
+                core::cmp::Ordering::Less => true,
+                core::cmp::Ordering::Equal => in_use.quality.is_far_worse_than(&pair.quality),
+                core::cmp::Ordering::Greater => false,
+            }
+        });
+        if let Some(better) = better {
+            self.current.nominating = Some(better);
+            self.current.list.trigger(better);
+        }
+    }
+
+    /// When a renomination that is due may be made.
+    pub(super) fn move_deadline(&self) -> Option<Instant> {
+        self.moves.not_before.filter(|&at| self.renomination && at > self.line.now())
+    }
+
+    /// Another pair carries the traffic from now on: the next move that nothing forces has to wait.
+    pub(super) fn moved(&mut self, now: Instant) {
+        let shortest = self.config.renomination_interval;
+        let calm = self.moves.not_before.is_none_or(|at| now > at + self.moves.interval * 2);
+        self.moves.interval = if calm { shortest } else { (self.moves.interval * 2).min(RAREST_MOVE.max(shortest)) };
+        self.moves.not_before = Some(now + self.moves.interval);
+    }
+
+    /// Another pair to go to in doubt, and when: it has been heard since, and the one in use has had its time to
+    /// answer as well.
+    fn refuge(&self, selected: Selected, doubt: Doubt) -> Option<(PairKey, Instant)> {
+        let of = self.generation(selected.generation)?;
+        let own = of.list.get(selected.pair).quality.round_trip().unwrap_or_default();
+        let alive = |key: &PairKey| of.list.get(*key).last_heard.is_some_and(|heard| heard > doubt.since);
+        let refuge = self.alternatives(self.line.now()).into_iter().find(alive)?;
+        let other = of.list.get(refuge).quality.round_trip().unwrap_or_default();
+        let time = if doubt.patient {
+            own * 2 + self.config.retransmission.rto
+        } else {
+            // The request of the other side, which is in doubt as well, needs half a round trip.
+            own.saturating_sub(other).max(own / 2)
+        };
+        Some((refuge, doubt.since + time))
+    }
+
+    fn leave_for(&mut self, selected: Selected, refuge: PairKey, cause: SelectionCause, now: Instant) {
+        let Some(of) = self.generation_mut(selected.generation) else { return };
+        let pair = of.list.get_mut(selected.pair);
+        (pair.silent, pair.nominated) = (true, false);
+        of.nominated = None;
+        of.nominating = None;
+        // Repeated, they would call the other side back.
+        self.checks.overtake_nominations(|check| check.generation == selected.generation);
+        self.select(selected.generation, refuge, cause, now);
+    }
+
+    /// The other valid pairs of the generation in use with consent, most different from the one in use first: what
+    /// ails it may ail all pairs of its base.
+    pub(super) fn alternatives(&self, now: Instant) -> Vec<PairKey> {
+        let Some(selected) = self.selected else { return Vec::new() };
+        let Some(of) = self.generation(selected.generation) else { return Vec::new() };
+        let in_use = of.list.get(selected.pair);
+        let mut others: Vec<PairKey> =
+            of.list.valid().filter(|&key| key != selected.pair && self.is_usable(of.list.get(key), now)).collect();
+        others.sort_by_key(|&key| {
+            let pair = of.list.get(key);
+            let same_base = self.locals[pair.local].base == self.locals[in_use.local].base;
+            let same_remote = of.remotes[pair.remote].address == of.remotes[in_use.remote].address;
+            (same_base, same_remote, Reverse(pair.priority))
+        });
+        others
+    }
+
+    fn drop_stale_backups(&mut self, now: Instant) {
+        let selected = self.selected.map(|selected| selected.pair);
+        let fresh = |pair: &Pair| pair.last_answer.is_some_and(|at| now - at < self.config.consent_lifetime);
+        let list = &self.current.list;
+        let stale: Vec<PairKey> = list.valid().filter(|&key| Some(key) != selected && !fresh(list.get(key))).collect();
+        for key in stale {
+            self.current.list.set_valid(key, None);
+            self.current.list.prune(key, PairFate::OtherNominated);
+        }
+    }
+
+    /// What a path costs whoever pays, how far it is from direct, and whether it is a stream: less is clearly better.
+    fn standing(&self, pair: &Pair) -> (u16, u32, bool) {
+        let relayed = |kind| u32::from(kind == CandidateKind::Relayed);
+        let local = &self.locals[pair.local];
+        let theirs = self.current.remotes[pair.remote].kind;
+        let relays = relayed(local.candidate.kind) + relayed(theirs);
+        let is_stream = local.candidate.transport.tcp_type().is_some();
+        (self.costs[pair.local].unwrap_or(u16::MAX), relays, is_stream)
+    }
+}
+
+/// When the pairs that were put aside are taken up if the path stays silent.
+fn search_after(pair: &Pair) -> Duration {
+    DOUBT_PATIENCE + pair.quality.round_trip().unwrap_or_default() * 2
+}
+
+/// The path in use may be dead; it is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Doubt {
+    since: Instant,
+    /// One lost request is no reason to move: it may be repeated before another pair is taken.
+    patient: bool,
+    /// The pairs that were put aside were taken up.
+    searches: bool,
+}
+
+/// How often the path may be changed.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Moves {
+    interval: Duration,
+    not_before: Option<Instant>,
+}
