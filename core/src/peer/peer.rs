@@ -619,7 +619,10 @@ impl Peer {
                 ice::Event::CloseStream { path } => self.events.push_back(Event::CloseStream { path }),
                 ice::Event::SelectedPairChange(pair) => self.events.push_back(Event::SelectedPairChange(pair)),
                 ice::Event::RestartFailed(why) => self.events.push_back(Event::IceRestartFailed(why)),
-                ice::Event::NetworkChange(change) => self.events.push_back(Event::NetworkChange(change)),
+                ice::Event::NetworkChange(change) => {
+                    self.events.push_back(Event::NetworkChange(change));
+                    self.connect_from_everywhere(now);
+                }
                 ice::Event::StateChange(state) if !self.leaving => {
                     self.events.push_back(Event::IceStateChange(state));
                 }
