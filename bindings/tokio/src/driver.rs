@@ -1,11 +1,12 @@
 //! The task of one peer: moves datagrams, names and time between the system and the core.
 
+use frazil::ice::HostSocket;
 use frazil::peer::{self, ConnectionState, ResolveId};
 use frazil::{Instant, PathId, Protocol, Transmit};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
@@ -14,6 +15,10 @@ use tokio::time::Sleep;
 
 use crate::channel::{Channel, Line, Message};
 use crate::event::{Event, Queue};
+use crate::gathering::Gathering;
+use crate::interfaces::{Interface, interfaces};
+use crate::mdns::Responder;
+use crate::network::Monitor;
 use crate::pace::{Turn, Turns};
 use crate::pressure::{Held, Level, records};
 use crate::resolve::Resolver;
@@ -60,6 +65,12 @@ pub(crate) struct Driver {
     resolver: Resolver<ResolveId>,
     /// None if the peer keeps its own pace.
     turns: Option<Turns>,
+    responder: Responder,
+    gathering: Gathering,
+    /// None if the peer keeps the sockets that it began with.
+    monitor: Option<Monitor>,
+    /// A socket was lost and the core does not know yet.
+    lost: bool,
     timer: Pin<Box<Sleep>>,
     /// What the timer is set to.
     deadline: Option<Instant>,
@@ -83,6 +94,8 @@ enum Told {
     Eased(Arc<Line>),
     Ended(Arc<Line>),
     Resolve(ResolveId, String),
+    PublishName(String, IpAddr),
+    WithdrawName(String),
 }
 
 impl Driver {
@@ -92,9 +105,11 @@ impl Driver {
         queue: Arc<Queue>,
         sockets: Vec<Socket>,
         listeners: Vec<Listener>,
-        resolver: Resolver<ResolveId>,
+        gathering: Gathering,
+        monitor: Option<Monitor>,
         turns: Option<Turns>,
     ) -> Self {
+        let gathered: Vec<Interface> = sockets.iter().map(|socket| socket.interface().clone()).collect();
         Self {
             shared,
             keeper,
@@ -102,7 +117,11 @@ impl Driver {
             sockets: sockets.into_iter().map(|socket| Bound { socket, last: None }).collect(),
             listeners,
             streams: Streams::default(),
-            resolver,
+            resolver: Resolver::new(gathered.clone()),
+            responder: Responder::new(gathered),
+            gathering,
+            monitor,
+            lost: false,
             turns,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             deadline: None,
@@ -131,6 +150,9 @@ impl Driver {
         let closing = BUFFERS.with_borrow_mut(|buffers| {
             let shared = Arc::clone(&self.shared);
             let mut state = shared.lock();
+            if std::mem::take(&mut self.lost) {
+                state.core.handle_network_change(&self.hosts(), shared.clock.now());
+            }
             self.drain(&mut state, &mut buffers.outbound);
             let next_turn = self.take_turns(&mut state, &mut buffers.outbound);
             self.deadline = [state.core.poll_timeout(), next_turn].into_iter().flatten().min();
@@ -170,7 +192,7 @@ impl Driver {
     /// Waits until there is something for the core, gives it, and gives whether there is more at once.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let shared = Arc::clone(&self.shared);
-        let mut worked = shared.lock().was_stirred(cx.waker());
+        let mut worked = shared.lock().was_stirred(cx.waker()) || self.lost;
         worked |= self.turns.as_mut().is_some_and(|turns| turns.was_stirred(cx.waker()));
         let mut more = false;
 
@@ -182,8 +204,7 @@ impl Driver {
                     SocketTurn::More => (worked, more) = (true, true),
                     SocketTurn::Dead(error) => {
                         worked = true;
-                        let local = self.sockets.swap_remove(index).socket.local();
-                        self.told.push_back(Told::Event(Event::SocketLost { local, error }));
+                        self.lose(index, error);
                     }
                 }
             }
@@ -210,7 +231,64 @@ impl Driver {
             state.core.handle_resolved(request, &addresses, shared.clock.now());
         }
 
+        if self.monitor.as_mut().is_some_and(|monitor| monitor.poll_changed(cx).is_ready()) {
+            worked = true;
+            self.follow_network();
+        }
+
         if worked { Poll::Ready(more) } else { Poll::Pending }
+    }
+
+    /// Lists the machine's addresses, closes the sockets of those that are gone, binds new ones, and tells the core.
+    fn follow_network(&mut self) {
+        let Ok(listed) = interfaces() else { return };
+        self.sockets.retain_mut(|Bound { socket, .. }| match self.gathering.find(socket.interface(), &listed) {
+            Some(interface) => {
+                socket.set_interface(interface.clone());
+                true
+            }
+            None => false,
+        });
+        let taken: Vec<&Interface> = self.sockets.iter().map(|bound| bound.socket.interface()).collect();
+        let lost = |address, error| Told::Event(Event::SocketLost { local: SocketAddr::new(address, 0), error });
+        for (Interface { address, .. }, bound) in self.gathering.bind_new(listed.clone(), &taken) {
+            match bound {
+                Ok(socket) => self.sockets.push(Bound { socket, last: None }),
+                Err(error) => self.told.push_back(lost(address, error)),
+            }
+        }
+        self.listeners.retain_mut(|listener| match self.gathering.find(listener.interface(), &listed) {
+            Some(interface) => {
+                listener.set_interface(interface.clone());
+                true
+            }
+            None => false,
+        });
+        let taken: Vec<&Interface> = self.listeners.iter().map(Listener::interface).collect();
+        for (Interface { address, .. }, bound) in self.gathering.listen_new(listed, &taken) {
+            match bound {
+                Ok(listener) => self.listeners.push(listener),
+                Err(error) => self.told.push_back(lost(address, error)),
+            }
+        }
+        let gathered: Vec<Interface> = self.sockets.iter().map(|bound| bound.socket.interface().clone()).collect();
+        self.resolver.set_interfaces(gathered.clone());
+        self.responder.set_interfaces(gathered);
+        let mut state = self.shared.lock();
+        state.core.handle_network_change(&self.hosts(), self.shared.clock.now());
+    }
+
+    /// All sockets, as the core is told of them.
+    fn hosts(&self) -> Vec<HostSocket> {
+        let sockets = self.sockets.iter().map(|bound| bound.socket.host());
+        sockets.chain(self.listeners.iter().map(Listener::host)).collect()
+    }
+
+    /// Takes a socket away that will carry nothing any more.
+    fn lose(&mut self, index: usize, error: std::io::Error) {
+        let local = self.sockets.swap_remove(index).socket.local();
+        self.told.push_back(Told::Event(Event::SocketLost { local, error }));
+        self.lost = true;
     }
 
     fn poll_socket(&mut self, index: usize, cx: &mut Context<'_>, buffers: &mut Buffers) -> SocketTurn {
@@ -423,10 +501,7 @@ impl Driver {
         let contents = &outbound.buffer[group.start..outbound.len];
         match self.sockets[index].socket.send(group.remote, contents, group.segment_size) {
             Sent::Done | Sent::Waiting | Sent::Lost => {}
-            Sent::Dead(error) => {
-                let local = self.sockets.swap_remove(index).socket.local();
-                self.told.push_back(Told::Event(Event::SocketLost { local, error }));
-            }
+            Sent::Dead(error) => self.lose(index, error),
         }
     }
 
@@ -439,6 +514,8 @@ impl Driver {
             peer::Event::IceStateChange(state) => Told::Event(Event::IceStateChange(state)),
             peer::Event::ConnectionStateChange(state) => Told::Event(Event::ConnectionStateChange(state)),
             peer::Event::SelectedPairChange(pair) => Told::Event(Event::SelectedPairChange(pair)),
+            peer::Event::IceRestartFailed(why) => Told::Event(Event::IceRestartFailed(why)),
+            peer::Event::NetworkChange(change) => Told::Event(Event::NetworkChange(change)),
             peer::Event::Resolve { request, name } => Told::Resolve(request, name),
             peer::Event::OpenStream { path, local, remote } => {
                 let bound = self.sockets.iter().find(|bound| bound.socket.local().ip() == local.ip());
@@ -450,6 +527,8 @@ impl Driver {
                 self.streams.close(path);
                 return;
             }
+            peer::Event::PublishName { name, address } => Told::PublishName(name, address),
+            peer::Event::WithdrawName { name } => Told::WithdrawName(name),
             peer::Event::DataChannel { channel, config } => {
                 let line = Arc::new(Line::new(channel, config, true));
                 state.lines.insert(channel, Arc::clone(&line));
@@ -503,6 +582,8 @@ impl Driver {
                 Told::Eased(line) => line.ease(),
                 Told::Ended(line) => line.end(),
                 Told::Resolve(request, name) => self.resolver.look_up(request, name),
+                Told::PublishName(name, address) => self.responder.publish(name, address),
+                Told::WithdrawName(name) => self.responder.withdraw(name),
             }
         }
     }

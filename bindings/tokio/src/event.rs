@@ -35,15 +35,18 @@ pub enum Event {
     ConnectionStateChange(ConnectionState),
     /// Data goes another way from now on.
     SelectedPairChange(Box<PairReport>),
+    /// An ICE restart has found no path, for this reason. The one from before it stays in use.
+    IceRestartFailed(ice::Failure),
+    /// The machine's addresses have changed: sockets were bound on new ones, those of gone ones are closed, and
+    /// this is what became of the path in use. If it was lost, an ICE restart
+    /// ([`Peer::restart_ice`](crate::Peer::restart_ice)) tells the other side of the new addresses.
+    NetworkChange(ice::NetworkChange),
     /// The other side opened a channel. Dropping it closes it.
     Channel(Channel),
     /// A socket cannot be used any more, or could not be bound to one of the machine's addresses (its port is
     /// then 0). The other sockets are well.
     ///
-    /// The core cannot take a candidate back: what it sends from there is lost as on a broken wire. If that was
-    /// the path in use, `Disconnected` follows within seconds, and `Failed` when consent has expired. An ICE
-    /// restart ([`Peer::restart_ice`](crate::Peer::restart_ice)) finds a way from the other sockets, if there
-    /// is one. Addresses that the machine got since are used by a new peer only.
+    /// A socket that was lost is withdrawn: [`Self::NetworkChange`] follows.
     SocketLost {
         /// The address the socket was, or would have been, bound to.
         local: SocketAddr,

@@ -1,11 +1,13 @@
-//! Which of the machine's addresses are gathered, and in which order of preference.
+//! The machine's addresses, as the system lists them, and which of them are gathered.
 
-use std::cmp::Reverse;
-use std::collections::VecDeque;
+use frazil::Protocol;
+use frazil::ice::{HostPolicy, HostSocket, InterfaceKind, rank};
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+
+use crate::interface_kind;
 
 /// One address of one of the machine's network interfaces.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,6 +16,8 @@ pub struct Interface {
     pub name: String,
     /// The interface's index; it scopes link-local addresses.
     pub index: Option<u32>,
+    /// What the interface is, as far as the system tells.
+    pub kind: InterfaceKind,
     /// The address.
     pub address: IpAddr,
     /// How many leading bits of the address name its subnet.
@@ -55,6 +59,17 @@ impl Interface {
             _ => false,
         }
     }
+
+    /// What the core is told of a socket on this address.
+    pub(crate) fn socket(&self, base: SocketAddr, protocol: Protocol) -> HostSocket {
+        HostSocket {
+            // One that may not carry anything now is tried last.
+            cost: if self.running { self.kind.typical_cost() } else { HostSocket::MAX_COST },
+            temporary: self.temporary,
+            deprecated: self.deprecated,
+            ..HostSocket::on(self.kind, self.index.unwrap_or(0), base, protocol)
+        }
+    }
 }
 
 /// Whether `address` is valid on its link only.
@@ -65,51 +80,56 @@ pub(crate) fn is_link_local(address: IpAddr) -> bool {
     }
 }
 
-/// The machine's addresses as the system lists them, IPv4 and IPv6.
+/// The machine's addresses as the system lists them, IPv4 and IPv6. IPv6 addresses that are not known to be
+/// the machine's alone yet, or known not to be (RFC 4862 section 5.4), are left out where the system tells.
 ///
 /// # Errors
 /// Fails when the system does not list its interfaces.
 pub fn interfaces() -> io::Result<Vec<Interface>> {
     let notes = ipv6_notes();
-    let listed = if_addrs::get_if_addrs()?;
-    Ok(listed
-        .into_iter()
-        .filter(|listed| {
-            use if_addrs::IfOperStatus::{Down, LowerLayerDown, NotPresent};
-            !matches!(listed.oper_status, Down | NotPresent | LowerLayerDown)
-        })
-        .map(|listed| {
-            let address = listed.ip();
-            let note = notes.iter().find(|note| note.address == address && Some(note.index) == listed.index);
-            Interface {
-                running: listed.is_oper_up(),
-                point_to_point: listed.is_p2p(),
-                prefix_len: match &listed.addr {
-                    if_addrs::IfAddr::V4(v4) => v4.prefixlen,
-                    if_addrs::IfAddr::V6(v6) => v6.prefixlen,
-                },
-                temporary: note.is_some_and(|note| note.flags & IFA_F_TEMPORARY != 0),
-                deprecated: note.is_some_and(|note| note.flags & IFA_F_DEPRECATED != 0),
-                index: listed.index,
-                name: listed.name,
-                address,
-            }
-        })
-        .collect())
+    let mut found = Vec::new();
+    for listed in if_addrs::get_if_addrs()? {
+        use if_addrs::IfOperStatus::{Down, LowerLayerDown, NotPresent};
+        if matches!(listed.oper_status, Down | NotPresent | LowerLayerDown) {
+            continue;
+        }
+        let address = listed.ip();
+        let note = notes.iter().find(|note| note.address == address && Some(note.index) == listed.index);
+        let flags = note.map_or(0, |note| note.flags);
+        if flags & IFA_F_DADFAILED != 0 || flags & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC) == IFA_F_TENTATIVE {
+            continue;
+        }
+        let point_to_point = listed.is_p2p();
+        found.push(Interface {
+            running: listed.is_oper_up(),
+            kind: interface_kind::of(&listed.name, address, point_to_point),
+            point_to_point,
+            prefix_len: match &listed.addr {
+                if_addrs::IfAddr::V4(v4) => v4.prefixlen,
+                if_addrs::IfAddr::V6(v6) => v6.prefixlen,
+            },
+            temporary: flags & IFA_F_TEMPORARY != 0,
+            deprecated: flags & IFA_F_DEPRECATED != 0,
+            index: listed.index,
+            name: listed.name,
+            address,
+        });
+    }
+    Ok(found)
 }
 
 /// Which interfaces' addresses become host candidates.
 ///
-/// The default is what RFC 8445 section 5.1.1.1 and RFC 8835 section 3.3 ask for: no loopback, no deprecated
-/// address, no IPv6 link-local one, and no permanent IPv6 address beside a temporary one of the same subnet,
-/// since it would tell more about its owner than needed.
+/// The default is what RFC 8445 section 5.1.1.1 and RFC 8835 section 3.3 ask for: where there is anything else, no
+/// loopback, no deprecated address and no IPv6 link-local one; and no permanent IPv6 address beside a temporary one
+/// of the same subnet, since it would tell more about its owner than needed. [`HostPolicy`] has the details.
 #[derive(Clone, Default)]
 pub struct InterfacePolicy {
     /// Take loopback addresses too. They reach peers on the same machine only.
     pub loopback: bool,
     /// Take IPv6 link-local addresses too. They reach peers on the same link only.
     pub link_local: bool,
-    /// The last word: only addresses for which it gives true are taken.
+    /// Only addresses for which it gives true are taken; of the others nothing is known to the rest.
     pub filter: Option<InterfaceFilter>,
 }
 
@@ -127,79 +147,33 @@ impl fmt::Debug for InterfacePolicy {
 }
 
 impl InterfacePolicy {
-    /// The addresses of `listed` that may be gathered, best first.
+    /// The addresses of `listed` that are gathered, best first.
     #[must_use]
     pub fn select(&self, listed: Vec<Interface>) -> Vec<Interface> {
-        let mut allowed: Vec<Interface> = Vec::with_capacity(listed.len());
-        for interface in &listed {
-            let hidden = listed.iter().any(|other| hides(other, interface));
-            let twice = allowed.iter().any(|a| a.address == interface.address && a.index == interface.index);
-            if self.allows(interface) && !hidden && !twice {
-                allowed.push(interface.clone());
-            }
-        }
-        in_order_of_preference(allowed)
-    }
-
-    fn allows(&self, interface: &Interface) -> bool {
-        let usable = match interface.address {
-            IpAddr::V4(v4) => !(v4.is_unspecified() || v4.is_multicast() || v4.is_broadcast()),
-            IpAddr::V6(v6) => is_usable_ipv6(v6) && (self.link_local || !v6.is_unicast_link_local()),
+        let mut allowed = self.allowed(listed);
+        let addresses: Vec<HostSocket> = allowed.iter().map(unbound).collect();
+        let core = HostPolicy { loopback: self.loopback, link_local: self.link_local };
+        let ranked = rank(&core.select(&addresses));
+        let place = |interface: &Interface| {
+            let address = unbound(interface);
+            ranked.iter().position(|(socket, _)| socket.base == address.base && socket.index == address.index)
         };
-        usable
-            && !interface.deprecated
-            && (self.loopback || !interface.is_loopback())
-            && self.filter.as_ref().is_none_or(|allows| allows(interface))
+        allowed.retain(|interface| place(interface).is_some());
+        allowed.sort_by_key(place);
+        allowed.dedup_by_key(|interface| place(interface));
+        allowed
+    }
+
+    /// The addresses of `listed` that the filter lets pass.
+    pub(crate) fn allowed(&self, mut listed: Vec<Interface>) -> Vec<Interface> {
+        listed.retain(|interface| self.filter.as_ref().is_none_or(|allows| allows(interface)));
+        listed
     }
 }
 
-/// RFC 8445 section 5.1.1.1 forbids IPv4-compatible, IPv4-mapped and site-local addresses.
-fn is_usable_ipv6(address: Ipv6Addr) -> bool {
-    let site_local = address.segments()[0] & 0xffc0 == 0xfec0;
-    let v4_compatible = address.to_bits() >> 32 == 0 && !address.is_loopback();
-    !(site_local || v4_compatible || address.is_multicast() || address.to_ipv4_mapped().is_some())
-}
-
-/// Whether `temporary` is an address made for privacy beside which `other` must not be told
-/// (RFC 8445 section 5.1.1.1).
-fn hides(temporary: &Interface, other: &Interface) -> bool {
-    temporary.temporary
-        && !temporary.deprecated
-        && !other.temporary
-        && temporary.index == other.index
-        && (temporary.contains(other.address) || (other.address.is_ipv6() && other.is_link_local()))
-}
-
-/// The local preference of the address at `position` of the order of preference (RFC 8445 section 5.1.2.1):
-/// every address its own, 65535 for the best.
-pub(crate) fn local_preference(position: usize) -> u16 {
-    u16::MAX.saturating_sub(u16::try_from(position).unwrap_or(u16::MAX))
-}
-
-/// Best first within each family; the families share the list evenly and IPv6 begins, so that no family's
-/// broken paths hold up the other's checks (RFC 8421 section 4).
-fn in_order_of_preference(mut interfaces: Vec<Interface>) -> Vec<Interface> {
-    // Stable: the system's own order decides between equals.
-    interfaces.sort_by_key(|interface| {
-        let unique_local = matches!(interface.address, IpAddr::V6(v6) if v6.is_unique_local());
-        Reverse((
-            !interface.is_loopback(),
-            interface.running,
-            !interface.is_link_local(),
-            !interface.point_to_point,
-            !unique_local,
-        ))
-    });
-    let (mut v6, mut v4): (VecDeque<_>, VecDeque<_>) = interfaces.into_iter().partition(|i| i.address.is_ipv6());
-    let (n6, n4) = (v6.len(), v4.len());
-    let mut ordered = Vec::with_capacity(n6 + n4);
-    while !(v6.is_empty() && v4.is_empty()) {
-        let (taken6, taken4) = (n6 - v6.len(), n4 - v4.len());
-        // Whose share of what it has is smaller: taken6 / n6 against taken4 / n4.
-        let from_v6 = v4.is_empty() || (!v6.is_empty() && taken6 * n4 <= taken4 * n6);
-        ordered.extend(if from_v6 { v6.pop_front() } else { v4.pop_front() });
-    }
-    ordered
+/// What is known of the address before there is a socket.
+fn unbound(interface: &Interface) -> HostSocket {
+    interface.socket(SocketAddr::new(interface.address, 0), Protocol::Udp)
 }
 
 /// What the kernel notes on an IPv6 address.
@@ -210,7 +184,10 @@ struct Ipv6Note {
 }
 
 const IFA_F_TEMPORARY: u32 = 0x01;
+const IFA_F_OPTIMISTIC: u32 = 0x04;
+const IFA_F_DADFAILED: u32 = 0x08;
 const IFA_F_DEPRECATED: u32 = 0x20;
+const IFA_F_TENTATIVE: u32 = 0x40;
 
 /// Only Linux tells without a routing socket. Where there is no such file nothing is known.
 fn ipv6_notes() -> Vec<Ipv6Note> {
@@ -235,6 +212,7 @@ mod tests {
         Interface {
             name: name.to_owned(),
             index: Some(index),
+            kind: InterfaceKind::Ethernet,
             address: address.parse().unwrap(),
             prefix_len,
             point_to_point: false,
@@ -249,68 +227,35 @@ mod tests {
     }
 
     #[test]
-    fn the_families_share_the_list_evenly_and_ipv6_begins() {
-        let mut listed: Vec<_> = (1..=6).map(|n| interface("eth0", 2, &format!("2001:db8::{n}"), 64)).collect();
-        listed.extend((1..=2).map(|n| interface("eth0", 2, &format!("192.0.2.{n}"), 24)));
-        let order = texts(&InterfacePolicy::default().select(listed));
+    fn the_core_decides_and_its_order_is_kept() {
+        let permanent = interface("wlan0", 3, "2001:db8:1::1", 64);
+        let temporary = Interface { temporary: true, ..interface("wlan0", 3, "2001:db8:1::abcd", 64) };
+        let old = Interface { deprecated: true, ..interface("eth0", 2, "2001:db8:3::1", 64) };
+        let tunnel = Interface { kind: InterfaceKind::Vpn, ..interface("tun0", 4, "10.8.0.2", 24) };
+        let idle = Interface { running: false, ..interface("eth1", 5, "192.0.2.9", 24) };
+        let auto = interface("eth2", 6, "169.254.7.7", 16);
+        let plain = interface("eth0", 2, "192.0.2.1", 24);
+        let lo = Interface { kind: InterfaceKind::Loopback, ..interface("lo", 1, "127.0.0.1", 8) };
+        let link = interface("eth0", 2, "fe80::1", 64);
+        let site = interface("eth0", 2, "fec0::1", 64);
+        let twice = plain.clone();
+        let listed = vec![idle, auto, lo, tunnel, plain, permanent, temporary, old, link, site, twice];
+        let order = texts(&InterfacePolicy::default().select(listed.clone()));
+        assert_eq!(order, ["2001:db8:1::abcd", "192.0.2.1", "10.8.0.2", "192.0.2.9", "169.254.7.7"]);
+        let all = InterfacePolicy { loopback: true, link_local: true, filter: None };
+        let order = texts(&all.select(listed));
         assert_eq!(
             order,
-            [
-                "2001:db8::1",
-                "192.0.2.1",
-                "2001:db8::2",
-                "2001:db8::3",
-                "2001:db8::4",
-                "192.0.2.2",
-                "2001:db8::5",
-                "2001:db8::6"
-            ]
+            ["2001:db8:1::abcd", "192.0.2.1", "10.8.0.2", "192.0.2.9", "fe80::1", "169.254.7.7", "127.0.0.1"]
         );
     }
 
     #[test]
-    fn every_address_has_its_own_local_preference() {
-        let preferences: std::collections::BTreeSet<_> = (0..1_000).map(local_preference).collect();
-        assert_eq!(preferences.len(), 1_000);
-        assert_eq!(preferences.last(), Some(&u16::MAX));
-    }
-
-    #[test]
-    fn what_the_rfc_forbids_is_left_out() {
-        let listed = ["127.0.0.1", "::1", "fe80::1", "fec0::1", "::192.0.2.1", "::ffff:192.0.2.1", "224.0.0.1"]
-            .map(|address| interface("x", 1, address, 64));
-        assert_eq!(texts(&InterfacePolicy::default().select(listed.to_vec())), [""; 0]);
-        let all = InterfacePolicy { loopback: true, link_local: true, filter: None };
-        assert_eq!(texts(&all.select(listed.to_vec())), ["fe80::1", "127.0.0.1", "::1"]);
-    }
-
-    #[test]
-    fn a_temporary_address_hides_the_permanent_one_of_its_subnet() {
-        let permanent = interface("wlan0", 3, "2001:db8:1::1", 64);
-        let temporary = Interface { temporary: true, ..interface("wlan0", 3, "2001:db8:1::abcd", 64) };
-        let old = Interface { deprecated: true, ..interface("wlan0", 3, "2001:db8:1::dead", 64) };
-        let elsewhere = interface("eth0", 2, "2001:db8:1::2", 64);
-        let other_net = interface("wlan0", 3, "2001:db8:2::1", 64);
-        let order = InterfacePolicy::default().select(vec![permanent, temporary, old, elsewhere, other_net]);
-        assert_eq!(texts(&order), ["2001:db8:1::abcd", "2001:db8:1::2", "2001:db8:2::1"]);
-    }
-
-    #[test]
-    fn tunnels_link_local_and_idle_interfaces_come_last() {
-        let tunnel = Interface { point_to_point: true, ..interface("tun0", 4, "10.8.0.2", 24) };
-        let idle = Interface { running: false, ..interface("eth1", 5, "192.0.2.9", 24) };
-        let auto = interface("eth2", 6, "169.254.7.7", 16);
-        let plain = interface("eth0", 2, "192.0.2.1", 24);
-        let order = InterfacePolicy::default().select(vec![idle, auto, tunnel, plain]);
-        assert_eq!(texts(&order), ["192.0.2.1", "10.8.0.2", "169.254.7.7", "192.0.2.9"]);
-    }
-
-    #[test]
-    fn the_filter_has_the_last_word() {
+    fn of_what_the_filter_drops_nothing_is_known() {
         let policy =
-            InterfacePolicy { filter: Some(Arc::new(|i: &Interface| i.name == "eth0")), ..InterfacePolicy::default() };
-        let listed = vec![interface("eth0", 2, "192.0.2.1", 24), interface("docker0", 3, "172.17.0.1", 16)];
-        assert_eq!(texts(&policy.select(listed)), ["192.0.2.1"]);
+            InterfacePolicy { filter: Some(Arc::new(|i: &Interface| i.name == "lo")), ..InterfacePolicy::default() };
+        let listed = vec![interface("eth0", 2, "192.0.2.1", 24), interface("lo", 1, "127.0.0.1", 8)];
+        assert_eq!(texts(&policy.select(listed)), ["127.0.0.1"], "there is nothing better");
     }
 
     #[test]
@@ -339,7 +284,9 @@ mod tests {
     fn this_machine_has_a_loopback_address() {
         let listed = interfaces().unwrap();
         assert!(listed.iter().any(Interface::is_loopback), "{listed:?}");
-        let taken = InterfacePolicy::default().select(listed);
-        assert!(!taken.iter().any(Interface::is_loopback));
+        let all = InterfacePolicy { loopback: true, ..InterfacePolicy::default() };
+        let taken = all.select(listed);
+        assert!(taken.iter().any(Interface::is_loopback));
+        assert!(taken.iter().filter(|i| i.is_loopback()).all(|i| i.kind == InterfaceKind::Loopback), "{taken:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! The handle that an application holds.
 
 use frazil::Seed;
-use frazil::ice::{self, LocalCandidate, PairReport, TcpType};
+use frazil::ice::{self, HostSocket, LocalCandidate, PairReport};
 use frazil::jsep::{Description, SignalingState, TrickledCandidate};
 use frazil::peer::{self, Certificate, ChannelConfig, ConnectionState, Counters, Failure};
 use std::fmt;
@@ -15,25 +15,21 @@ use crate::clock::Clock;
 use crate::driver::Driver;
 use crate::error::{ConnectError, Error, StartError};
 use crate::event::{Event, Events};
-use crate::interfaces::{Interface, InterfacePolicy, interfaces, local_preference};
+use crate::gathering::Gathering;
+use crate::interfaces::{Interface, InterfacePolicy, interfaces};
+use crate::network::Monitor;
 use crate::pace::Pace;
-use crate::resolve::Resolver;
 use crate::shared::{Keeper, Limits, Shared, State};
 use crate::socket::Socket;
 use crate::stream::Listener;
-
-/// How many addresses are gathered at most: the best ones. A machine with many virtual networks has more,
-/// and each costs the other side checks.
-const MAX_SOCKETS: usize = 32;
 
 /// What a peer is made with.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Builder {
     config: peer::Config,
-    interfaces: InterfacePolicy,
-    ports: Option<RangeInclusive<u16>>,
-    listens: bool,
+    gathering: Gathering,
+    follow_network: bool,
     pace: Option<Pace>,
     limits: Limits,
 }
@@ -42,9 +38,8 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             config: peer::Config::default(),
-            interfaces: InterfacePolicy::default(),
-            ports: None,
-            listens: false,
+            gathering: Gathering::default(),
+            follow_network: true,
             pace: Some(Pace::process()),
             limits: Limits { receive: 1 << 20 },
         }
@@ -60,13 +55,20 @@ impl Builder {
 
     /// Which interfaces' addresses become host candidates.
     pub fn interfaces(mut self, policy: InterfacePolicy) -> Self {
-        self.interfaces = policy;
+        self.gathering.policy = policy;
         self
     }
 
     /// Binds on ports of this range only. Each address of the machine takes one port of it for each peer.
     pub fn ports(mut self, ports: RangeInclusive<u16>) -> Self {
-        self.ports = Some(ports);
+        self.gathering.ports = Some(ports);
+        self
+    }
+
+    /// Whether the peer follows the machine's addresses as they come and go, see [`Event::NetworkChange`]. It does
+    /// unless told otherwise.
+    pub fn follow_network(mut self, follow: bool) -> Self {
+        self.follow_network = follow;
         self
     }
 
@@ -74,7 +76,7 @@ impl Builder {
     /// no UDP through. Off unless set, as few can be connected to. To who listens we connect in any case, unless the
     /// configuration forbids it (`active_tcp`).
     pub fn listen_tcp(mut self, listens: bool) -> Self {
-        self.listens = listens;
+        self.gathering.listens = listens;
         self
     }
 
@@ -110,10 +112,9 @@ impl Builder {
     /// When the runtime's I/O or time is not enabled.
     pub fn start(mut self) -> Result<(Peer, Events), StartError> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
-        let mut gathered = self.interfaces.select(interfaces().map_err(StartError::Interfaces)?);
-        gathered.truncate(MAX_SOCKETS);
-        let (sockets, mut failures) = self.bind(&gathered)?;
-        let listeners = self.listen(&gathered, &mut failures);
+        let listed = interfaces().map_err(StartError::Interfaces)?;
+        let (sockets, mut failures) = bind(&self.gathering, listed.clone())?;
+        let listeners = listen(&self.gathering, listed, &mut failures);
 
         let mut seed = Seed::default();
         getrandom::fill(&mut seed).map_err(StartError::Seed)?;
@@ -121,13 +122,9 @@ impl Builder {
         let now = clock.now();
         self.config.ice.pace = if self.pace.is_some() { ice::Pace::Granted } else { ice::Pace::Own };
         let mut core = peer::Peer::new(self.config, seed, now).map_err(StartError::Setup)?;
-        for (position, socket) in sockets.iter().enumerate() {
-            // The core refuses an address only if it has it already.
-            let _ = core.add_host_candidate(socket.local(), local_preference(position), now);
-        }
-        for (position, listener) in listeners.iter().enumerate() {
-            let _ = core.add_tcp_candidate(TcpType::Passive, listener.local(), local_preference(position), now);
-        }
+        let hosts = sockets.iter().map(Socket::host).chain(listeners.iter().map(Listener::host));
+        let hosts: Vec<HostSocket> = hosts.collect();
+        core.handle_network_change(&hosts, now);
         core.end_of_candidates(now);
 
         let shared = Arc::new(Shared::new(core, clock, self.limits));
@@ -136,44 +133,44 @@ impl Builder {
         for event in failures {
             queue.push(event);
         }
+        let monitor = self.follow_network.then(Monitor::new);
         let turns = self.pace.as_ref().map(Pace::join);
-        let resolver = Resolver::new(gathered);
-        let driver = Driver::new(shared, Arc::downgrade(&keeper), queue, sockets, listeners, resolver, turns);
+        let gathering = self.gathering;
+        let keeper_of = Arc::downgrade(&keeper);
+        let driver = Driver::new(shared, keeper_of, queue, sockets, listeners, gathering, monitor, turns);
         runtime.spawn(driver.run());
         Ok((Peer { keeper }, events))
     }
+}
 
-    fn bind(&self, gathered: &[Interface]) -> Result<(Vec<Socket>, Vec<Event>), StartError> {
-        let mut sockets = Vec::with_capacity(gathered.len());
-        let mut failures = Vec::new();
-        let mut last = StartError::NoAddress;
-        for interface in gathered {
-            match Socket::bind(interface, self.ports.as_ref()) {
-                Ok(socket) => sockets.push(socket),
-                Err(error) => {
-                    let address = interface.address;
-                    let again =
-                        error.raw_os_error().map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error);
-                    failures.push(Event::SocketLost { local: SocketAddr::new(address, 0), error: again });
-                    last = StartError::Bind { address, error };
-                }
+/// Binds all sockets, or as many as can be.
+fn bind(gathering: &Gathering, listed: Vec<Interface>) -> Result<(Vec<Socket>, Vec<Event>), StartError> {
+    let mut sockets = Vec::new();
+    let mut failures = Vec::new();
+    let mut last = StartError::NoAddress;
+    for (Interface { address, .. }, bound) in gathering.bind_new(listed, &[]) {
+        match bound {
+            Ok(socket) => sockets.push(socket),
+            Err(error) => {
+                let again = error.raw_os_error().map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error);
+                failures.push(Event::SocketLost { local: SocketAddr::new(address, 0), error: again });
+                last = StartError::Bind { address, error };
             }
         }
-        if sockets.is_empty() { Err(last) } else { Ok((sockets, failures)) }
     }
+    if sockets.is_empty() { Err(last) } else { Ok((sockets, failures)) }
+}
 
-    fn listen(&self, gathered: &[Interface], failures: &mut Vec<Event>) -> Vec<Listener> {
-        let mut listeners = Vec::new();
-        for interface in gathered.iter().filter(|_| self.listens) {
-            match Listener::bind(interface, self.ports.as_ref()) {
-                Ok(listener) => listeners.push(listener),
-                Err(error) => {
-                    failures.push(Event::SocketLost { local: SocketAddr::new(interface.address, 0), error });
-                }
-            }
+/// Listens where it can.
+fn listen(gathering: &Gathering, listed: Vec<Interface>, failures: &mut Vec<Event>) -> Vec<Listener> {
+    let mut listeners = Vec::new();
+    for (Interface { address, .. }, bound) in gathering.listen_new(listed, &[]) {
+        match bound {
+            Ok(listener) => listeners.push(listener),
+            Err(error) => failures.push(Event::SocketLost { local: SocketAddr::new(address, 0), error }),
         }
-        listeners
     }
+    listeners
 }
 
 /// One peer of a connection. Clones are the same peer.

@@ -52,6 +52,11 @@ impl<Id: Send + 'static> Resolver<Id> {
         Self { interfaces, running: JoinSet::new(), waiting: VecDeque::new(), settled: VecDeque::new(), local: None }
     }
 
+    /// The machine's addresses have changed. A querier that is busy goes on as it was.
+    pub(crate) fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
+        self.interfaces = interfaces;
+    }
+
     /// Looks `name` up; the answer comes out of [`Self::poll_answer`].
     pub(crate) fn look_up(&mut self, id: Id, name: String) {
         let outstanding = self.local.as_ref().map_or(0, |local| local.outstanding);
@@ -101,7 +106,7 @@ impl<Id: Send + 'static> Local<Id> {
     fn start(interfaces: Vec<Interface>) -> Self {
         let (names, names_rx) = mpsc::unbounded_channel();
         let (answers_tx, answers) = mpsc::unbounded_channel();
-        let querier = tokio::spawn(mdns::run(interfaces, names_rx, answers_tx));
+        let querier = tokio::spawn(mdns::query::run(interfaces, names_rx, answers_tx));
         Self { names, answers, outstanding: 0, querier }
     }
 

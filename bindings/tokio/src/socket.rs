@@ -1,5 +1,6 @@
 //! One UDP socket of one of the machine's addresses: batches in, batches out, and what errors mean.
 
+use frazil::ice::HostSocket;
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
 use socket2::{Domain, Protocol, Type};
 use std::collections::VecDeque;
@@ -29,6 +30,7 @@ const MAX_ERRORS_IN_ROW: u32 = 64;
 pub(crate) struct Socket {
     io: tokio::net::UdpSocket,
     state: UdpSocketState,
+    interface: Interface,
     local: SocketAddr,
     scope: u32,
     backlog: VecDeque<Waiting>,
@@ -78,7 +80,8 @@ impl Socket {
         let state = UdpSocketState::new((&bound).into())?;
         let io = tokio::net::UdpSocket::from_std(bound.into())?;
         let local = without_scope(io.local_addr()?);
-        Ok(Self { io, state, local, scope, backlog: VecDeque::new(), backlog_len: 0, errors_in_row: 0 })
+        let interface = interface.clone();
+        Ok(Self { io, state, interface, local, scope, backlog: VecDeque::new(), backlog_len: 0, errors_in_row: 0 })
     }
 
     /// The address it is bound to.
@@ -89,6 +92,21 @@ impl Socket {
     /// The scope of the interface, 0 unless its address is link-local.
     pub(crate) fn scope(&self) -> u32 {
         self.scope
+    }
+
+    /// The address of the machine that it is on.
+    pub(crate) fn interface(&self) -> &Interface {
+        &self.interface
+    }
+
+    /// The system says something else of the address now.
+    pub(crate) fn set_interface(&mut self, interface: Interface) {
+        self.interface = interface;
+    }
+
+    /// What the core is told of it.
+    pub(crate) fn host(&self) -> HostSocket {
+        self.interface.socket(self.local, frazil::Protocol::Udp)
     }
 
     /// How many datagrams of one size can go to the system at once.
@@ -345,6 +363,7 @@ mod tests {
         Interface {
             name: "lo".to_owned(),
             index: Some(1),
+            kind: frazil::ice::InterfaceKind::Loopback,
             address: address.parse().unwrap(),
             prefix_len: 8,
             point_to_point: false,

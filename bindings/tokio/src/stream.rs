@@ -1,6 +1,6 @@
 //! TCP: listeners, the streams that were accepted or are opened, and what waits to be written to each.
 
-use frazil::ice::FrameReader;
+use frazil::ice::{FrameReader, HostSocket};
 use frazil::{Path, PathId, Protocol};
 use socket2::{Domain, SockRef, Type};
 use std::collections::{BTreeMap, VecDeque};
@@ -32,6 +32,7 @@ pub(crate) const READ: usize = 1 << 16;
 #[derive(Debug)]
 pub(crate) struct Listener {
     io: TcpListener,
+    interface: Interface,
     local: SocketAddr,
 }
 
@@ -52,12 +53,22 @@ impl Listener {
         };
         let io = TcpListener::from_std(bound.into())?;
         let local = without_scope(io.local_addr()?);
-        Ok(Self { io, local })
+        Ok(Self { io, interface: interface.clone(), local })
     }
 
-    /// The address it is bound to.
-    pub(crate) fn local(&self) -> SocketAddr {
-        self.local
+    /// The address of the machine that it is on.
+    pub(crate) fn interface(&self) -> &Interface {
+        &self.interface
+    }
+
+    /// The system says something else of the address now.
+    pub(crate) fn set_interface(&mut self, interface: Interface) {
+        self.interface = interface;
+    }
+
+    /// What the core is told of it.
+    pub(crate) fn host(&self) -> HostSocket {
+        self.interface.socket(self.local, Protocol::Tcp)
     }
 
     /// The next who connects, with the path that the stream is.

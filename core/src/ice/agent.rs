@@ -79,6 +79,8 @@ pub struct Agent {
     next_check_at: Instant,
     selected: Option<Selected>,
     moves: Moves,
+    /// When pairs that had failed were last tried again.
+    searched: Option<Instant>,
     /// When to see to the pairs that are held ready.
     next_backup: Option<Instant>,
     outgoing: VecDeque<Outgoing>,
@@ -154,6 +156,7 @@ impl Agent {
             next_check_at: now,
             selected: None,
             moves: Moves::default(),
+            searched: None,
             next_backup: None,
             outgoing: VecDeque::new(),
             events: VecDeque::new(),
@@ -298,7 +301,8 @@ impl Agent {
         self.settle(now);
     }
 
-    /// Adds a candidate of the other side (RFC 8838 section 11). One that is known is not added again.
+    /// Adds a candidate of the other side (RFC 8838 section 11). One that is known is not added again, and one that
+    /// comes after [the end](Self::end_of_remote_candidates) is passed over (section 14).
     ///
     /// # Errors
     /// If nothing can be sent to it or there are too many.
@@ -306,6 +310,9 @@ impl Agent {
         let now = self.line.advance(now);
         self.refuse_when_over()?;
         candidate.check_address()?;
+        if self.current.remote_gathered {
+            return Ok(());
+        }
         let place = match self.current.remote_at(candidate.transport, candidate.address) {
             Some(place) if self.current.remotes[place].kind == CandidateKind::PeerReflexive => {
                 // Its check was faster than the signalling. The pair of that check keeps its place (RFC 8838
@@ -324,10 +331,8 @@ impl Agent {
                 self.form_pair(self.current.number, local, place);
             }
         }
-        if !self.current.remote_gathered {
-            let patience = now + self.config.patience;
-            self.current.patience = self.current.patience.map(|at| at.max(patience));
-        }
+        let patience = now + self.config.patience;
+        self.current.patience = self.current.patience.map(|at| at.max(patience));
         self.settle(now);
         Ok(())
     }

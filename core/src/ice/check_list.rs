@@ -259,12 +259,12 @@ impl CheckList {
         }
     }
 
-    /// Takes up again what was pruned and what had failed, as the nominated pair is lost. What once worked and was
-    /// lost stays so.
-    pub(super) fn resume(&mut self, max_open: usize) {
+    /// Takes up again what was pruned, as the nominated pair is lost, and what had failed if `failed_too`. What once
+    /// worked and was lost stays so.
+    pub(super) fn resume(&mut self, failed_too: bool, max_open: usize) {
         self.concluded = None;
         let lost = |fate| matches!(fate, PairFate::BaseGone | PairFate::ConsentExpired | PairFate::ConsentRevoked);
-        let failed = |pair: &Pair| pair.state == PairState::Failed && !pair.fate.is_some_and(lost);
+        let failed = |pair: &Pair| failed_too && pair.state == PairState::Failed && !pair.fate.is_some_and(lost);
         let failed = self.pairs().filter(|(_, pair)| failed(pair)).map(|(key, _)| key);
         let again: Vec<PairKey> = self.pruned().chain(failed).collect();
         for key in again {
@@ -394,7 +394,7 @@ mod tests {
         assert_eq!(check_next(&mut list), None);
         list.fail(better, PairFate::Unanswered);
         list.fail(nominated, PairFate::ConsentExpired);
-        list.resume(100);
+        list.resume(true, 100);
         let order: Vec<PairKey> = core::iter::from_fn(|| check_next(&mut list)).collect();
         assert_eq!(order, [better, late, worse]);
     }

@@ -424,7 +424,11 @@ fn strangers_move_nothing() {
 #[test]
 fn a_hostile_peer_cannot_grow_the_agent() {
     let mut pair = Pair::with_hosts();
-    pair.signal();
+    // It never says that these were all.
+    for (from, to) in [(0, 1), (1, 0)] {
+        let credentials = pair.agents[from].local_credentials().clone();
+        pair.agents[to].set_remote_credentials(credentials, pair.now);
+    }
     let now = pair.now;
     for n in 0..5_000u32 {
         let candidate = Candidate {

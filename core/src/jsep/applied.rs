@@ -88,7 +88,7 @@ pub struct IceStart {
     pub remote_pacing: Duration,
     /// Both sides have announced that the controlling one may nominate again.
     pub renomination: bool,
-    /// Our agent nominates: it made the first offer, or the other side is lite (RFC 8445 section 6.1.1).
+    /// Our agent nominates: it made the first offer, or only the other side is lite (RFC 8445 section 6.1.1).
     /// Stays as it was in a restart.
     pub controlling: bool,
 }

@@ -5,9 +5,10 @@ use core::time::Duration;
 use std::net::IpAddr;
 
 use super::DtlsRole;
-use crate::ice::{Candidate, CandidateKind, Credentials, Transport};
+use crate::ice::{CandidateKind, Credentials};
 use crate::sdp::{
-    Attribute, CandidateAttribute, Fingerprint, Group, Line, MediaSection, Origin, SessionDescription, Setup,
+    Attribute, CandidateAttribute, CandidateTransport, CandidateType, Fingerprint, Group, Host, Line, MediaSection,
+    Origin, SessionDescription, Setup,
 };
 
 pub(super) const DATA_KIND: &str = "application";
@@ -40,6 +41,8 @@ pub struct LocalParameters {
     pub max_message_size: NonZeroU64,
     /// The Ta that our ICE agent wishes; told in whole milliseconds, where it is not the 50 ms that everyone assumes.
     pub pacing: Duration,
+    /// Our ICE agent is lite: it only answers checks (RFC 8445 section 2.5).
+    pub lite: bool,
 }
 
 /// What our ICE agent has to say when a description is written.
@@ -47,8 +50,8 @@ pub struct LocalParameters {
 pub struct LocalIce<'a> {
     /// The credentials that the description is to have.
     pub credentials: &'a Credentials,
-    /// The candidates gathered so far for these credentials.
-    pub candidates: &'a [Candidate],
+    /// The candidates gathered so far for these credentials, as the other side is to be told of them.
+    pub candidates: &'a [CandidateAttribute],
     /// Whether gathering for these credentials is over.
     pub complete: bool,
 }
@@ -66,7 +69,7 @@ pub(super) struct LocalData {
     pub(super) section: usize,
     pub(super) credentials: Credentials,
     /// What the text says; more may be told since.
-    pub(super) candidates: Vec<Candidate>,
+    pub(super) candidates: Vec<CandidateAttribute>,
     pub(super) complete: bool,
 }
 
@@ -95,7 +98,7 @@ impl LocalData {
     }
 
     /// Whether the text has `candidate`, or with `None` that there are no more.
-    pub(super) fn tells(&self, candidate: Option<&Candidate>) -> bool {
+    pub(super) fn tells(&self, candidate: Option<&CandidateAttribute>) -> bool {
         candidate.map_or(self.complete, |candidate| self.candidates.contains(candidate))
     }
 }
@@ -106,16 +109,18 @@ pub(super) fn description(
     session_id: u64,
     bundle: Option<&str>,
     ice_options: &[&str],
-    pacing: Duration,
+    parameters: &LocalParameters,
     media: Vec<MediaSection>,
 ) -> SessionDescription {
     let mut attributes = Vec::new();
     if let Some(mid) = bundle {
         attributes.push(Attribute::Group(Group { semantics: "BUNDLE".to_owned(), mids: vec![mid.to_owned()] }));
     }
+    attributes.extend(parameters.lite.then_some(Attribute::IceLite));
     attributes.push(Attribute::IceOptions(ice_options.iter().map(|&o| o.to_owned()).collect()));
     // Rounded up, so that the other side does not take us to be faster than we are.
-    let pacing = Duration::from_millis(u64::try_from(pacing.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX));
+    let pacing = parameters.pacing.as_nanos();
+    let pacing = Duration::from_millis(u64::try_from(pacing.div_ceil(1_000_000)).unwrap_or(u64::MAX));
     attributes.extend((pacing != DEFAULT_PACING).then_some(Attribute::IcePacing(pacing.min(MAX_PACING))));
     SessionDescription {
         // The address is meaningless by the advice of RFC 9429 section 5.2.1: it would only tell where we are.
@@ -180,28 +185,30 @@ pub(super) const fn setup_in_answer(role: DtlsRole) -> Setup {
 }
 
 /// Makes the candidates of `section` those of `ice`, and the default destination the best of them for one
-/// who knows no ICE: the most reachable (RFC 8839 section 4.2.1.2). While there is none it is the discard
-/// port of no address (RFC 8840 section 4.1.1).
+/// who knows no ICE: the most reachable (RFC 8839 section 4.2.1.2). While there is none that has an address it
+/// is the discard port of no address (RFC 8840 section 4.1.1).
 fn set_candidates(section: &mut MediaSection, ice: &LocalIce<'_>) {
-    let default = ice
-        .candidates
-        .iter()
-        .filter(|c| c.transport == Transport::Udp && c.address.port() != 0)
-        .max_by_key(|c| (reach(c.kind), c.address.is_ipv4(), c.priority))
-        .map(|c| c.address);
-    section.port = default.map_or(9, |address| address.port());
-    section.lines = vec![connection(default.map(|address| address.ip()))];
+    let default =
+        ice.candidates.iter().filter_map(destination).max_by(|(_, a), (_, b)| a.cmp(b)).map(|(place, _)| place);
+    section.port = default.map_or(9, |(_, port)| port);
+    section.lines = vec![connection(default.map(|(ip, _)| ip))];
     section.attributes.retain(|a| !matches!(a, Attribute::Candidate(_) | Attribute::EndOfCandidates));
-    let candidates = ice.candidates.iter().map(|c| Attribute::Candidate(Box::new(CandidateAttribute::new(c))));
-    section.attributes.extend(candidates);
+    section.attributes.extend(ice.candidates.iter().map(|c| Attribute::Candidate(Box::new(c.clone()))));
     section.attributes.extend(ice.complete.then_some(Attribute::EndOfCandidates));
 }
 
-const fn reach(kind: CandidateKind) -> u8 {
+/// Where datagrams may be sent without ICE, and how good that is.
+fn destination(candidate: &CandidateAttribute) -> Option<((IpAddr, u16), impl Ord)> {
+    let (CandidateTransport::Udp, Host::Address(ip)) = (candidate.transport(), candidate.host()) else { return None };
+    let place = (candidate.port() != 0).then_some((*ip, candidate.port()))?;
+    Some((place, (reach(candidate.kind()), ip.is_ipv4(), candidate.priority())))
+}
+
+const fn reach(kind: &CandidateType) -> u8 {
     match kind {
-        CandidateKind::Host => 0,
-        CandidateKind::PeerReflexive | CandidateKind::ServerReflexive => 1,
-        CandidateKind::Relayed => 2,
+        CandidateType::Known(CandidateKind::Host) | CandidateType::Other(_) => 0,
+        CandidateType::Known(CandidateKind::PeerReflexive | CandidateKind::ServerReflexive) => 1,
+        CandidateType::Known(CandidateKind::Relayed) => 2,
     }
 }
 

@@ -7,8 +7,8 @@ use super::local::{
 use super::remote::{self, Association, OfferedData, RemoteData, RemoteOffer, RunningAssociation};
 use super::trickle::{self, RemoteCandidate, Trickled, TrickledCandidate};
 use super::{Description, DescriptionKind, Error, Operation, SectionProblem, SignalingState};
-use crate::ice::{Candidate, Credentials};
-use crate::sdp::{MediaSection, SessionDescription, Setup};
+use crate::ice::Credentials;
+use crate::sdp::{CandidateAttribute, MediaSection, SessionDescription, Setup};
 
 /// The offers and answers of one session, seen from one side.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -137,8 +137,9 @@ impl Negotiation {
     pub fn controlling(&self) -> Option<bool> {
         match (&self.agreed, &self.phase) {
             (Some(agreed), _) => Some(agreed.controlling),
-            (None, Phase::LocalOffer(_)) => Some(true),
-            (None, Phase::RemoteOffer(offer)) => Some(offer.sdp.ice_lite()),
+            // Of a lite and a full side the full one does (RFC 8445 section 6.1.1).
+            (None, Phase::LocalOffer(_)) => Some(!self.parameters.lite),
+            (None, Phase::RemoteOffer(offer)) => Some(offer.sdp.ice_lite() && !self.parameters.lite),
             (None, _) => None,
         }
     }
@@ -166,7 +167,7 @@ impl Negotiation {
             data = Some(LocalData::new(place, ice));
             bundle = mid;
         }
-        let sdp = local::description(self.session_id, bundle.as_deref(), &ICE_OPTIONS, self.parameters.pacing, media);
+        let sdp = local::description(self.session_id, bundle.as_deref(), &ICE_OPTIONS, &self.parameters, media);
         let offer = LocalSide { sdp: self.number(sdp), data };
         let text = offer.sdp.to_string();
         self.created_offer = Some(offer);
@@ -199,7 +200,7 @@ impl Negotiation {
             let offered = |&option: &&str| option == ICE2 || offer.sdp.has_ice_option(section, option);
             options = ICE_OPTIONS.into_iter().filter(offered).collect();
         }
-        let sdp = local::description(self.session_id, bundle, &options, self.parameters.pacing, media);
+        let sdp = local::description(self.session_id, bundle, &options, &self.parameters, media);
         let answer = LocalSide { sdp: self.number(sdp), data };
         let text = answer.sdp.to_string();
         self.created_answer = Some(answer);
@@ -348,7 +349,7 @@ impl Negotiation {
     /// A candidate of ours as the other side is to be told of it, once, unless a description of ours told
     /// it. `None` as well while no description of ours has `credentials`: hand in all candidates again
     /// after each [`set_local`](Self::set_local).
-    pub fn announce(&mut self, credentials: &Credentials, candidate: &Candidate) -> Option<TrickledCandidate> {
+    pub fn announce(&mut self, credentials: &Credentials, candidate: &CandidateAttribute) -> Option<TrickledCandidate> {
         self.tell(credentials, Some(candidate))
     }
 
@@ -484,7 +485,11 @@ impl Negotiation {
             let problem = SectionProblem::RestartNotOffered;
             return Err(Error::Section { section: remote.section, problem });
         }
-        let controlling = remote.lite || self.agreed.as_ref().map_or(offered_by_us, |agreed| agreed.controlling);
+        let controlling = match (self.parameters.lite, remote.lite) {
+            (false, true) => true,
+            (true, false) => false,
+            _ => self.agreed.as_ref().map_or(offered_by_us, |agreed| agreed.controlling),
+        };
         let agreed = Agreed {
             section: remote.section,
             local: local.credentials.clone(),
@@ -563,7 +568,7 @@ impl Negotiation {
         Applied { rolled_back: true, ..Applied::nothing(Data::Unchanged) }
     }
 
-    fn tell(&mut self, credentials: &Credentials, candidate: Option<&Candidate>) -> Option<TrickledCandidate> {
+    fn tell(&mut self, credentials: &Credentials, candidate: Option<&CandidateAttribute>) -> Option<TrickledCandidate> {
         let mut described = None;
         for (side, data) in self.local_data().filter(|(_, data)| data.credentials == *credentials) {
             if data.tells(candidate) {

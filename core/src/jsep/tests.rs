@@ -5,7 +5,7 @@ use core::num::{NonZeroU16, NonZeroU64};
 use core::time::Duration;
 
 use super::*;
-use crate::ice::{Candidate, Credentials, InvalidCredentials, LocalCandidate};
+use crate::ice::{Credentials, InvalidCredentials, LocalCandidate};
 use crate::path::Protocol;
 use crate::sdp::{CandidateAttribute, Fingerprint, Problem, SessionDescription, Setup};
 
@@ -27,7 +27,7 @@ struct Side {
     /// Drawn for a restart that is not agreed yet.
     next: Option<Credentials>,
     drawn: u32,
-    candidates: Vec<Candidate>,
+    candidates: Vec<CandidateAttribute>,
     complete: bool,
     started: Option<IceStart>,
     transport: Option<Transport>,
@@ -42,11 +42,16 @@ impl Side {
     }
 
     fn paced(name: &'static str, pacing: Duration) -> Self {
+        Self::with(name, pacing, false)
+    }
+
+    fn with(name: &'static str, pacing: Duration, lite: bool) -> Self {
         let parameters = LocalParameters {
             fingerprint: Fingerprint::sha256([name.as_bytes()[0]; 32]),
             sctp_port: NonZeroU16::new(5000).unwrap(),
             max_message_size: NonZeroU64::new(262_144).unwrap(),
             pacing,
+            lite,
         };
         let mut side = Self {
             negotiation: Negotiation::new(u64::from(name.as_bytes()[0]), parameters),
@@ -69,7 +74,8 @@ impl Side {
     fn gather(&mut self) {
         let port = 4000 + self.candidates.len() as u16;
         let base = format!("192.0.2.{}:{port}", self.name.as_bytes()[0]).parse().unwrap();
-        self.candidates.push(LocalCandidate::host(Protocol::Udp, base, 65_535 - port).candidate);
+        let local = LocalCandidate::host(Protocol::Udp, base, 65_535 - port);
+        self.candidates.push(CandidateAttribute::new(&local.candidate));
     }
 
     /// The credentials that the next description is to have.
@@ -253,7 +259,7 @@ fn an_offer_and_an_answer_settle_everything() {
         "a=setup:actpass",
         "a=sctp-port:5000",
         "a=max-message-size:262144",
-        &format!("a={}", CandidateAttribute::new(&a.candidates[0])),
+        &format!("a={}", a.candidates[0]),
         "a=end-of-candidates",
     ];
     assert_eq!(offer.sdp.lines().collect::<Vec<_>>(), expected);
@@ -279,8 +285,7 @@ fn an_offer_and_an_answer_settle_everything() {
         let start = applied.ice.as_ref().unwrap();
         assert_eq!((&start.local, &start.remote), (&side.credentials, &other.credentials));
         assert_eq!((start.controlling, start.restart, start.remote_lite), (controlling, false, false));
-        let candidates: Vec<_> = applied.candidates.iter().map(|c| c.to_candidate(None).unwrap()).collect();
-        assert_eq!((&candidates, applied.end_of_candidates), (&other.candidates, complete));
+        assert_eq!((&applied.candidates, applied.end_of_candidates), (&other.candidates, complete));
         let transport = accepted(applied);
         assert_eq!((transport.role, transport.kept, transport.sctp_port), (role, false, 5000));
         assert_eq!(transport.fingerprints, [Fingerprint::sha256([other.name.as_bytes()[0]; 32])]);
@@ -596,6 +601,24 @@ fn lite_peers_make_us_controlling() {
 }
 
 #[test]
+fn a_lite_agent_of_ours_says_so_and_controls_another_lite_one_only() {
+    for (ours, theirs, we_control) in [(true, false, false), (true, true, true), (false, true, true)] {
+        let mut a = Side::with("a", Duration::from_millis(50), ours);
+        let mut b = Side::with("b", Duration::from_millis(50), theirs);
+        a.negotiation.want_data();
+        let offer = a.offer();
+        assert_eq!(offer.sdp.contains("a=ice-lite\r\n"), ours);
+        b.set_remote(&offer);
+        assert_eq!((a.negotiation.controlling(), b.negotiation.controlling()), (Some(!ours), Some(ours && !theirs)));
+        let (answer, applied) = b.answer();
+        let start = applied.ice.unwrap();
+        assert_eq!((start.controlling, start.remote_lite), (!we_control, ours));
+        let start = a.set_remote(&answer).ice.unwrap();
+        assert_eq!((start.controlling, start.remote_lite), (we_control, theirs));
+    }
+}
+
+#[test]
 fn defaults_are_those_of_the_rfc() {
     let text = CHROMIUM.replace("a=max-message-size:262144\n", "").replace("a=sctp-port:5000\n", "");
     let mut b = Side::new("b");
@@ -795,7 +818,7 @@ fn candidates_trickle_to_the_generation_they_belong_to() {
     a.gather();
     let news = a.announce();
     let [one] = &news[..] else { panic!("{news:?}") };
-    assert_eq!(one.candidate, format!("{} ufrag a0000000", CandidateAttribute::new(&a.candidates[1])));
+    assert_eq!(one.candidate, format!("{} ufrag a0000000", a.candidates[1]));
     assert_eq!((one.mid.as_deref(), one.m_line_index, one.ufrag.as_deref()), (Some("0"), Some(0), Some("a0000000")));
     assert_eq!(a.announce(), []);
 

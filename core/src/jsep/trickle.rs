@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::local::{LocalData, LocalSide};
-use crate::ice::{Candidate, Credentials};
+use crate::ice::Credentials;
 use crate::sdp::{Attribute, CandidateAttribute, MediaSection, SessionDescription};
 
 /// The most candidates of the other side that are taken for one description. A host with a dozen
@@ -59,7 +59,7 @@ pub enum RemoteCandidate {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Trickled {
     pub(super) credentials: Credentials,
-    candidates: Vec<Candidate>,
+    candidates: Vec<CandidateAttribute>,
     complete: bool,
 }
 
@@ -69,12 +69,12 @@ impl Trickled {
     }
 
     /// Notes that `candidate` goes out, or with `None` that there are no more. False if it went before.
-    pub(super) fn first_time(&mut self, candidate: Option<&Candidate>) -> bool {
+    pub(super) fn first_time(&mut self, candidate: Option<&CandidateAttribute>) -> bool {
         match candidate {
             None => !core::mem::replace(&mut self.complete, true),
             Some(candidate) if self.candidates.contains(candidate) => false,
             Some(candidate) => {
-                self.candidates.push(*candidate);
+                self.candidates.push(candidate.clone());
                 true
             }
         }
@@ -83,8 +83,12 @@ impl Trickled {
 
 /// How `candidate`, or with `None` the end of candidates, is sent; `side` is the description of ours that
 /// has its credentials.
-pub(super) fn trickled(side: &LocalSide, data: &LocalData, candidate: Option<&Candidate>) -> TrickledCandidate {
-    let text = candidate.map(|c| CandidateAttribute::new(c).with_ufrag(&data.credentials).to_string());
+pub(super) fn trickled(
+    side: &LocalSide,
+    data: &LocalData,
+    candidate: Option<&CandidateAttribute>,
+) -> TrickledCandidate {
+    let text = candidate.map(|c| c.clone().with_ufrag(&data.credentials).to_string());
     TrickledCandidate {
         candidate: text.unwrap_or_default(),
         mid: side.sdp.media()[data.section].mid().map(str::to_owned),

@@ -12,6 +12,10 @@ pub struct Config {
     /// Whether to connect over TCP where the other side waits for that, from each address of ours. It needs a driver
     /// that opens streams; where there is none, nothing is lost but that failure may be told a little later. Yes.
     pub active_tcp: bool,
+    /// Whether host candidates are told under `.local` names in place of the machine's addresses, and nothing else
+    /// that is told gives those away (draft-ietf-mmusic-mdns-ice-candidates). The driver has to answer for the
+    /// names: [`Event::PublishName`](super::Event::PublishName). Only peers on the same link can look them up. No.
+    pub mdns_candidates: bool,
     /// Its certificate; a new one is made if there is none.
     pub certificate: Option<Certificate>,
     /// The largest message in bytes that is received, told as `a=max-message-size`. 262,144.
@@ -32,6 +36,7 @@ impl Default for Config {
         Self {
             ice: ice::Config::default(),
             active_tcp: true,
+            mdns_candidates: false,
             certificate: session.certificate,
             max_message_size: session.max_message_size,
             mtu: session.mtu,

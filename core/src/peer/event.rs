@@ -1,6 +1,6 @@
 //! What a peer reports.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::names::ResolveId;
 use super::state::ConnectionState;
@@ -53,6 +53,19 @@ pub enum Event {
     CloseStream {
         /// The path of the stream.
         path: PathId,
+    },
+    /// Answer for this name by multicast DNS on the link that the address is on (RFC 6762), until it is withdrawn.
+    /// It comes before the candidate that has the name.
+    PublishName {
+        /// A UUID below `.local`, which nobody else has.
+        name: String,
+        /// Its only address.
+        address: IpAddr,
+    },
+    /// Say goodbye to a name that was published, and answer for it no more.
+    WithdrawName {
+        /// The name.
+        name: String,
     },
     /// W3C `datachannel`: the other side opened a channel, and it is open.
     DataChannel {

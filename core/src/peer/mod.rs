@@ -3,6 +3,7 @@
 //! [`Peer`] joins the rooms below: it negotiates by [`crate::jsep`], finds a path by [`crate::ice`] and runs
 //! DTLS and SCTP over it.
 
+mod concealment;
 mod config;
 mod error;
 mod event;

@@ -6,10 +6,11 @@ use core::num::{NonZeroU16, NonZeroU64};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
+use super::concealment::Concealment;
 use super::names::{Names, ResolveId, TooManyNames};
 use super::state::{ConnectionState, SessionState};
 use super::{Config, Error, Event, Failure};
-use crate::ice::{self, Agent, Candidate, Credentials, LocalCandidate, PairReport, Received, Role};
+use crate::ice::{self, Agent, Credentials, HostSocket, LocalCandidate, PairReport, Received, Role};
 use crate::jsep::{
     Applied, Data, Description, LocalIce, LocalParameters, Negotiation, RemoteCandidate, SignalingState, Transport,
     TrickledCandidate,
@@ -34,6 +35,7 @@ pub struct Peer {
     agent: Agent,
     session: Session,
     names: Names,
+    concealment: Concealment,
     events: VecDeque<Event>,
     /// Credentials that a description was created with and that are not in use yet.
     fresh: Option<Credentials>,
@@ -85,6 +87,7 @@ impl Peer {
             sctp_port: SCTP_PORT,
             max_message_size: NonZeroU64::new(session.max_message_size().into()).unwrap_or(NonZeroU64::MIN),
             pacing: config.ice.pacing,
+            lite: config.ice.lite,
         };
         Ok(Self {
             line: Timeline::new(now),
@@ -92,6 +95,7 @@ impl Peer {
             agent,
             session,
             names: Names::default(),
+            concealment: Concealment::new(config.mdns_candidates, rng.array()),
             events: VecDeque::new(),
             fresh: None,
             negotiation_needed: false,
@@ -134,6 +138,20 @@ impl Peer {
         self.agent.end_of_local_candidates(now);
         self.announce_end();
         self.follow(now);
+    }
+
+    /// Takes the list of all sockets that the driver has now. What is new becomes a host candidate, ranked among
+    /// the others; the candidates of what is gone are withdrawn. The first list begins the gathering. Each later one
+    /// that differs leads to [`Event::NetworkChange`], which says what became of the path in use.
+    pub fn handle_network_change(&mut self, sockets: &[HostSocket], now: Instant) {
+        let now = self.line.advance(now);
+        let begins = self.agent.local_candidates().is_empty() && !self.agent.is_gathered();
+        self.agent.handle_network_change(sockets, now);
+        self.follow(now);
+        if begins {
+            self.events.retain(|event| !matches!(event, Event::NetworkChange(_)));
+        }
+        self.withdraw_names();
     }
 
     // Offer and answer.
@@ -404,6 +422,7 @@ impl Peer {
         self.leaving = true;
         self.negotiation.close();
         self.names.clear();
+        self.withdraw_names();
         self.session_state = SessionState::Closed;
         self.announce_signaling_state(before);
         if self.agent.state() != ice::State::Closed {
@@ -474,8 +493,10 @@ impl Peer {
         Counters { ice: self.agent.counters(), session_rejected: self.session.rejected(), unsent: self.unsent }
     }
 
-    fn candidates(&self) -> Vec<Candidate> {
-        self.agent.local_candidates().iter().filter(|local| self.tells(local)).map(|local| local.candidate).collect()
+    /// Our candidates, as the other side is told of them.
+    fn candidates(&self) -> Vec<CandidateAttribute> {
+        let told = self.agent.local_candidates().iter().filter(|local| self.tells(local));
+        told.filter_map(|local| self.concealment.tell(&local.candidate)).collect()
     }
 
     /// Has a description created with the credentials in use, or with fresh ones if it is to restart ICE.
@@ -513,6 +534,8 @@ impl Peer {
             self.remote_lite = start.remote_lite;
             self.agent.set_role(if start.controlling { Role::Controlling } else { Role::Controlled });
             self.agent.set_remote_pacing(start.remote_pacing);
+            self.agent.set_renomination(start.renomination);
+            self.agent.set_remote_lite(start.remote_lite, now);
             self.agent.set_remote_credentials(start.remote, now);
         } else if let Some(controlling) = self.negotiation.controlling() {
             // Checks may come before the answer.
@@ -579,11 +602,20 @@ impl Peer {
 
     /// Tells the other side of a candidate, unless a description of ours already did. After an offer to
     /// restart, it counts for the credentials in use and for those on offer.
-    fn announce(&mut self, candidate: &Candidate) {
+    fn announce(&mut self, candidate: &CandidateAttribute) {
         for credentials in core::iter::once(self.agent.local_credentials()).chain(&self.fresh) {
             let trickled = self.negotiation.announce(credentials, candidate);
             self.events.extend(trickled.map(Event::IceCandidate));
         }
+    }
+
+    /// Withdraws the names of addresses that no candidate of ours has any more.
+    fn withdraw_names(&mut self) {
+        let over = self.ice_state() == ice::State::Closed;
+        let locals = self.agent.local_candidates().iter().filter(|_| !over);
+        let addresses: BTreeSet<IpAddr> = locals.map(|local| local.candidate.address.ip()).collect();
+        let withdrawn = self.concealment.keep_only(&addresses);
+        self.events.extend(withdrawn.into_iter().map(|name| Event::WithdrawName { name }));
     }
 
     fn announce_end(&mut self) {
@@ -612,7 +644,15 @@ impl Peer {
     fn follow(&mut self, now: Instant) {
         while let Some(event) = self.agent.poll_event() {
             match event {
-                ice::Event::LocalCandidate(local) if self.tells(&local) => self.announce(&local.candidate),
+                ice::Event::LocalCandidate(local) if self.tells(&local) => {
+                    if let Some(name) = self.concealment.admit(&local.candidate) {
+                        let address = local.candidate.address.ip();
+                        self.events.push_back(Event::PublishName { name, address });
+                    }
+                    if let Some(told) = self.concealment.tell(&local.candidate) {
+                        self.announce(&told);
+                    }
+                }
                 ice::Event::OpenStream { path, local, remote } => {
                     self.events.push_back(Event::OpenStream { path, local, remote });
                 }
@@ -670,6 +710,7 @@ impl Peer {
         self.names.clear();
         self.announce_signaling_state(before);
         self.agent.close(now);
+        self.withdraw_names();
         self.follow(now);
     }
 

@@ -27,8 +27,12 @@ fn address(side: usize) -> SocketAddr {
 
 impl Pair {
     fn new() -> Self {
+        Self::with(&Config::default())
+    }
+
+    fn with(config: &Config) -> Self {
         let now = Instant::from_millis(1);
-        let peers = [1, 2].map(|seed| Peer::new(Config::default(), [seed; 32], now).unwrap());
+        let peers = [1, 2].map(|seed| Peer::new(config.clone(), [seed; 32], now).unwrap());
         Self { now, peers, flying: VecDeque::new(), trickles: true, events: [vec![], vec![]] }
     }
 
@@ -164,6 +168,23 @@ fn offer_and_answer_without_trickling_connect_and_carry_messages() {
 }
 
 #[test]
+fn lite_peers_connect_with_full_ones_and_with_each_other() {
+    for lite in [[true, false], [false, true], [true, true]] {
+        let mut pair = Pair::new();
+        let config = |lite| Config { ice: ice::Config { lite, ..ice::Config::default() }, ..Config::default() };
+        pair.peers = [0, 1].map(|side| Peer::new(config(lite[side]), [side as u8 + 1; 32], pair.now).unwrap());
+        pair.gather(0);
+        pair.gather(1);
+        let channel = pair.channel(0, "chat");
+        pair.negotiate(0);
+        pair.connect();
+        pair.run(Duration::from_millis(200));
+        pair.echo(channel, "hello");
+        assert_eq!(pair.peers[0].ice_role() == ice::Role::Controlling, !lite[0] || lite[1], "{lite:?}");
+    }
+}
+
+#[test]
 fn candidates_that_come_later_trickle() {
     let mut pair = Pair::new();
     pair.channel(0, "chat");
@@ -269,6 +290,72 @@ fn a_name_is_resolved_by_the_driver() {
     assert_eq!(pair.peers[1].pairs().count(), 1);
     pair.peers[0].set_remote_description(&answer, pair.now).unwrap();
     pair.connect();
+}
+
+/// Trickled and described, before and after: everything that one side tells the other.
+#[test]
+fn names_stand_in_for_addresses_and_the_driver_publishes_them() {
+    let mut pair = Pair::with(&Config { mdns_candidates: true, ..Config::default() });
+    pair.trickles = false;
+    let mut told = String::new();
+    pair.gather(0);
+    pair.channel(0, "chat");
+    let offer = pair.offer(0);
+    let answer = pair.answer(1, &offer);
+    pair.peers[0].set_remote_description(&answer, pair.now).unwrap();
+    pair.gather(1);
+    pair.drain();
+    for side in 0..2 {
+        let mut published = Vec::new();
+        for event in core::mem::take(&mut pair.events[side]) {
+            match event {
+                Event::PublishName { name, address } => published.push((name, address)),
+                Event::IceCandidate(candidate) => {
+                    assert_eq!(published.len(), 1, "a name is published before it is told");
+                    told += &candidate.candidate;
+                    pair.peers[1 - side].add_ice_candidate(&candidate, pair.now).unwrap();
+                }
+                _ => {}
+            }
+        }
+        let [(name, ip)] = &published[..] else { panic!("{published:?}") };
+        assert_eq!(*ip, address(side).ip());
+        let described = pair.peers[side].local_description().unwrap().sdp;
+        let line = format!(" {name} {} typ host", address(side).port());
+        assert!(described.contains(&line), "{described}");
+        assert!(described.contains("m=application 9 ") && described.contains("c=IN IP4 0.0.0.0"), "{described}");
+        told += &described;
+
+        // The other side looks the name up, which is all that it has.
+        let asked = core::iter::from_fn(|| pair.peers[1 - side].poll_event()).find_map(|event| match event {
+            Event::Resolve { request, name } => Some((request, name)),
+            other => {
+                pair.events[1 - side].push(other);
+                None
+            }
+        });
+        let asked = asked.or_else(|| {
+            let place = pair.events[1 - side].iter().position(|event| matches!(event, Event::Resolve { .. }))?;
+            let Event::Resolve { request, name } = pair.events[1 - side].remove(place) else { return None };
+            Some((request, name))
+        });
+        let (request, asked) = asked.expect("the name is looked up");
+        assert_eq!(asked, *name);
+        pair.peers[1 - side].handle_resolved(request, &[*ip], pair.now);
+    }
+    pair.connect();
+    for side in 0..2 {
+        let ip = address(side).ip().to_string();
+        assert!(!told.contains(&ip), "{ip} is told: {told}");
+    }
+    assert!(!told.contains(pair.peers[0].local_candidates()[0].candidate.foundation.as_str()));
+
+    pair.peers[0].close(pair.now);
+    pair.run(Duration::from_secs(2));
+    for side in 0..2 {
+        let withdrawn = pair.events[side].iter().filter(|event| matches!(event, Event::WithdrawName { .. }));
+        assert_eq!(withdrawn.count(), 1, "side {side} answers for its name no more");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::str::FromStr;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{MAX_LINE_BYTES, clip};
 use crate::ice::{Candidate, CandidateKind, Foundation, TcpType, Transport};
@@ -91,6 +91,30 @@ impl CandidateAttribute {
     #[must_use]
     pub fn with_ufrag(self, credentials: &crate::ice::Credentials) -> Self {
         Self { ufrag: Some(credentials.ufrag().to_owned()), ..self }
+    }
+
+    /// The same under another foundation.
+    #[must_use]
+    pub fn with_foundation(self, foundation: Foundation) -> Self {
+        Self { foundation, ..self }
+    }
+
+    /// The same with a name in place of its address, which then has to be looked up.
+    #[must_use]
+    pub fn with_name(self, name: &str) -> Self {
+        Self { host: Host::Name(name.to_owned()), ..self }
+    }
+
+    /// The same without the address behind it: where one has to stand, it is the unspecified one of the
+    /// candidate's family, with the discard port (RFC 8839 section 5.1).
+    #[must_use]
+    pub fn without_related_address(self) -> Self {
+        let unspecified: IpAddr = match self.host {
+            Host::Address(IpAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
+            Host::Address(IpAddr::V4(_)) | Host::Name(_) => Ipv4Addr::UNSPECIFIED.into(),
+        };
+        let related_host = self.related_host.is_some().then_some(Host::Address(unspecified));
+        Self { related_port: related_host.is_some().then_some(9), related_host, ..self }
     }
 
     /// The candidate for our agent, if it can use one like this.

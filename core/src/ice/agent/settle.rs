@@ -16,10 +16,10 @@ impl Agent {
         self.choose_pair(now);
         self.consider_nomination(now);
         self.consider_renomination(now);
+        self.keep_backups(now);
         if self.config.pace == Pace::Own {
             self.send_next_check(now);
         }
-        self.keep_backups(now);
         self.sweep_streams(now);
         self.update_state(now);
     }

@@ -14,6 +14,9 @@ const SEARCH_INTERVAL: Duration = Duration::from_secs(1);
 /// The pairs that were put aside are taken up when the path has been silent for this long and two round trips.
 const DOUBT_PATIENCE: Duration = Duration::from_secs(1);
 
+/// A pair that has failed is not tried again more often than that.
+const RETRY_INTERVAL: Duration = Duration::from_secs(30);
+
 /// So many other pairs are asked when the one in use is doubted.
 const ASKED_IN_DOUBT: usize = 2;
 
@@ -39,6 +42,8 @@ impl Agent {
     /// Gives the path in use up.
     pub(super) fn lose_selected(&mut self, failure: Failure, fate: PairFate, now: Instant) {
         let Some(Selected { generation, pair, doubt, .. }) = self.selected else { return };
+        // An answer that is still on its way would not bring consent back.
+        self.checks.retain(|check| (check.generation, check.pair) != (generation, pair));
         self.fail_pair(generation, pair, fate);
         if generation == self.current.number {
             self.failure = Some(failure);
@@ -49,9 +54,15 @@ impl Agent {
     }
 
     /// Takes up every pair again: what was given up in favour of the nominated one, and what once failed.
+    ///
+    /// What fails stays so for a while, lest somebody has us send without end to who never answers.
     pub(super) fn search_again(&mut self, now: Instant) {
+        let failed_too = self.searched.is_none_or(|last| now >= last + RETRY_INTERVAL);
+        if failed_too {
+            self.searched = Some(now);
+        }
         self.current.patience = self.current.patience.map(|at| at.max(now + self.config.patience));
-        self.current.list.resume(self.config.max_pairs);
+        self.current.list.resume(failed_too, self.config.max_pairs);
     }
 
     /// When the path in use becomes suspect, or a doubt about it is to be settled.
@@ -59,7 +70,8 @@ impl Agent {
         let selected = self.selected.filter(|_| !self.config.lite)?;
         let pair = self.generation(selected.generation)?.list.get(selected.pair);
         let Some(doubt) = selected.doubt else {
-            return selected.liveness.suspect_at(pair.quality.round_trip()?);
+            let watched = self.config.watch_traffic.then_some(selected.liveness)?;
+            return watched.suspect_at(pair.quality.round_trip()?);
         };
         let is_current = selected.generation == self.current.number;
         let search = (is_current && !doubt.searches).then(|| doubt.since + search_after(pair));
@@ -107,15 +119,18 @@ impl Agent {
 
     /// Something arrived on a pair: it is alive, and if it is the one in use, so is the path.
     pub(super) fn heard(&mut self, generation: u32, key: PairKey, is_datagram: bool, now: Instant) {
+        let is_watched = self.config.watch_traffic || !is_datagram;
         let Some(of) = self.generation_mut(generation) else { return };
         let pair = of.list.get_mut(key);
-        pair.last_heard = Some(now);
-        pair.silent = false;
+        if is_watched {
+            pair.last_heard = Some(now);
+            pair.silent = false;
+        }
         let Some(selected) = self.selected.as_mut().filter(|selected| selected.generation == generation) else {
             return;
         };
         if selected.pair != key {
-            if is_datagram {
+            if is_datagram && is_watched {
                 self.heard_elsewhere(key, now);
             }
             return;
@@ -123,7 +138,7 @@ impl Agent {
         selected.elsewhere = None;
         selected.joined |= is_datagram;
         selected.consent.heard(now);
-        if selected.doubt.take().is_some() {
+        if is_watched && selected.doubt.take().is_some() {
             selected.liveness.false_alarm(now);
         }
         if is_datagram {
@@ -178,7 +193,7 @@ impl Agent {
         if !elsewhere && self.config.backups > 0 {
             let untried = self.current.list.pruned().find(|&key| base(key) != in_use);
             if let Some(key) = untried {
-                self.send_check(key, now);
+                self.current.list.trigger(key);
                 next = now + SEARCH_INTERVAL;
             }
         }
