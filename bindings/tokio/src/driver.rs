@@ -15,7 +15,7 @@ use tokio::time::Sleep;
 
 use crate::channel::{Channel, Line, Message};
 use crate::event::{Event, Queue};
-use crate::gathering::Gathering;
+use crate::gathering::{Gathered, Gathering};
 use crate::interfaces::{Interface, interfaces};
 use crate::mdns::Responder;
 use crate::network::Monitor;
@@ -103,8 +103,7 @@ impl Driver {
         shared: Arc<Shared>,
         keeper: Weak<Keeper>,
         queue: Arc<Queue>,
-        sockets: Vec<Socket>,
-        listeners: Vec<Listener>,
+        Gathered { sockets, listeners }: Gathered,
         gathering: Gathering,
         monitor: Option<Monitor>,
         turns: Option<Turns>,

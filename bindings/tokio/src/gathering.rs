@@ -21,6 +21,12 @@ pub(crate) struct Gathering {
     pub(crate) listens: bool,
 }
 
+/// What was bound when the peer started.
+pub(crate) struct Gathered {
+    pub(crate) sockets: Vec<Socket>,
+    pub(crate) listeners: Vec<Listener>,
+}
+
 /// Addresses with their new sockets, or with why there is none.
 pub(crate) type Bound<S> = Vec<(Interface, io::Result<S>)>;
 

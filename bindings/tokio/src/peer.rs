@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::driver::Driver;
 use crate::error::{ConnectError, Error, StartError};
 use crate::event::{Event, Events};
-use crate::gathering::Gathering;
+use crate::gathering::{Gathered, Gathering};
 use crate::interfaces::{Interface, InterfacePolicy, interfaces};
 use crate::network::Monitor;
 use crate::pace::Pace;
@@ -135,9 +135,8 @@ impl Builder {
         }
         let monitor = self.follow_network.then(Monitor::new);
         let turns = self.pace.as_ref().map(Pace::join);
-        let gathering = self.gathering;
-        let keeper_of = Arc::downgrade(&keeper);
-        let driver = Driver::new(shared, keeper_of, queue, sockets, listeners, gathering, monitor, turns);
+        let gathered = Gathered { sockets, listeners };
+        let driver = Driver::new(shared, Arc::downgrade(&keeper), queue, gathered, self.gathering, monitor, turns);
         runtime.spawn(driver.run());
         Ok((Peer { keeper }, events))
     }
