@@ -17,6 +17,7 @@ impl Agent {
         self.consider_nomination(now);
         self.consider_renomination(now);
         self.keep_backups(now);
+        self.current.list.trigger_postponed(now);
         if self.config.pace == Pace::Own {
             self.send_next_check(now);
         }
@@ -31,6 +32,7 @@ impl Agent {
         }
         let now = self.line.now();
         let pace = (self.config.pace == Pace::Own && self.may_check()).then_some(self.next_check_at);
+        let postponed = self.current.list.next_postponed();
         let nominate = self.current.nominate_by.filter(|_| self.may_nominate());
         let settled = self.selected.is_some_and(|selected| selected.generation == self.current.number);
         let patience = self.current.patience.filter(|&at| !settled && at > now);
@@ -43,7 +45,7 @@ impl Agent {
         let (backup, renomination) = (self.next_backup, self.move_deadline());
         let (checks, streams) = (self.checks.poll_timeout(), self.streams.poll_timeout());
         let path = [consent, silence, doubt, backup, renomination, streams];
-        [checks, pace, nominate, patience].into_iter().chain(path).flatten().min()
+        [checks, pace, postponed, nominate, patience].into_iter().chain(path).flatten().min()
     }
 
     /// Marks a pair as nominated; it will be used, and the others are put aside (RFC 8445 section 8.1).

@@ -178,7 +178,7 @@ impl Agent {
         let backups: Vec<PairKey> = self.alternatives(now).into_iter().take(self.config.backups).collect();
         let paths: Vec<PathId> = self.streams.paths().collect();
         for path in paths {
-            let needed = self.needs_stream(path, &backups);
+            let needed = self.needs_stream(path, &backups, now);
             let Some(stream) = self.streams.get_mut(path) else { continue };
             stream.expires = if needed { None } else { Some(stream.expires.unwrap_or(now + LINGER)) };
         }
@@ -214,8 +214,9 @@ impl Agent {
     }
 
     /// The pair on the path is still to be checked, may be nominated, carries the traffic, or is held ready for when that
-    /// one dies. Of those that are not, who has connected closes the stream: the two sides may hold others ready.
-    fn needs_stream(&self, path: PathId, backups: &[PairKey]) -> bool {
+    /// one dies. Of those that are not, who has connected closes the stream, as the two sides may hold others ready; who was
+    /// connected to does when nothing comes any more.
+    fn needs_stream(&self, path: PathId, backups: &[PairKey], now: Instant) -> bool {
         self.pairs_on(path).any(|(generation, key)| {
             let carries = self.selected.is_some_and(|s| s.generation == generation && s.pair == key);
             let Some(of) = self.generation(generation) else { return false };
@@ -226,10 +227,14 @@ impl Agent {
             let pair = of.list.get(key);
             let open = match pair.state {
                 PairState::Frozen | PairState::Waiting | PairState::InProgress => is_current,
-                PairState::Succeeded => counts && (chosen || backups.contains(&key) || !self.connected(pair.local)),
+                PairState::Succeeded => counts && (chosen || backups.contains(&key)),
                 PairState::Failed | PairState::Pruned => pair.triggered,
             };
-            carries || open
+            let theirs = counts
+                && !self.connected(pair.local)
+                && matches!(pair.state, PairState::Succeeded | PairState::Pruned)
+                && pair.last_heard.is_some_and(|heard| now - heard < self.config.consent_lifetime);
+            carries || open || theirs
         })
     }
 

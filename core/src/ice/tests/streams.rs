@@ -421,10 +421,11 @@ fn udp_is_preferred_and_the_streams_that_are_not_needed_are_closed() {
         assert_eq!(world.selected(0).local.candidate.transport, Transport::Udp);
         let opened = world.streams.len();
         assert!((1..=2).contains(&opened), "one each way at the most, and none twice: {opened}");
-        // Both hold the same one ready, if they are to.
-        assert_eq!(world.open_streams(), backups);
+        // Each side holds one ready, if it is to; perhaps the same one.
+        let open = world.open_streams();
+        assert!((backups..=2 * backups).contains(&open), "{open}");
         world.run_for(Duration::from_secs(300));
-        assert_eq!((world.streams.len(), world.open_streams()), (opened, backups));
+        assert_eq!((world.streams.len(), world.open_streams()), (opened, open));
     }
 }
 
