@@ -70,7 +70,8 @@ pub struct Transmit {
 /// How many paths without an occupant are remembered. Strangers can make no more.
 const MAX_VACANT: usize = 256;
 
-/// Interned paths. A path with an occupant `T` keeps its number; vacant ones are recycled, oldest first.
+/// Interned paths. A path that is occupied by a `T` or held by a stream keeps its number; vacant ones are recycled,
+/// oldest first.
 #[derive(Debug)]
 pub(crate) struct Paths<T> {
     index: BTreeMap<Path, PathId>,
@@ -88,6 +89,14 @@ struct Slot<T> {
     /// How often the slot was re-used; tells an old number from a new one.
     lap: u16,
     occupant: Option<T>,
+    /// A stream is open on it.
+    held: bool,
+}
+
+impl<T> Slot<T> {
+    fn is_vacant(&self) -> bool {
+        self.occupant.is_none() && !self.held
+    }
 }
 
 impl<T> Paths<T> {
@@ -111,7 +120,7 @@ impl<T> Paths<T> {
             }
             None => {
                 let slot = u16::try_from(self.slots.len()).expect("vacant paths and pairs are bounded far below 2^16");
-                self.slots.push(Slot { path, lap: 0, occupant: None });
+                self.slots.push(Slot { path, lap: 0, occupant: None, held: false });
                 PathId::new(slot, 0)
             }
         };
@@ -133,16 +142,26 @@ impl<T> Paths<T> {
 
     /// Sets or clears the occupant of a known path.
     pub(crate) fn occupy(&mut self, id: PathId, occupant: Option<T>) {
+        self.change(id, |slot| slot.occupant = occupant);
+    }
+
+    /// Says whether a stream is open on a known path.
+    pub(crate) fn hold(&mut self, id: PathId, held: bool) {
+        self.change(id, |slot| slot.held = held);
+    }
+
+    fn change(&mut self, id: PathId, change: impl FnOnce(&mut Slot<T>)) {
         let Some(slot) = self.slots.get_mut(id.slot()).filter(|slot| slot.lap == id.lap()) else { return };
-        match (slot.occupant.is_some(), occupant.is_some()) {
-            (false, true) => self.vacancies -= 1,
-            (true, false) => {
+        let was_vacant = slot.is_vacant();
+        change(slot);
+        match (was_vacant, slot.is_vacant()) {
+            (true, false) => self.vacancies -= 1,
+            (false, true) => {
                 self.vacancies += 1;
                 self.vacant.push_back(id);
             }
             _ => {}
         }
-        slot.occupant = occupant;
     }
 
     fn slot(&self, id: PathId) -> Option<&Slot<T>> {
@@ -152,7 +171,7 @@ impl<T> Paths<T> {
     fn recycle_oldest(&mut self) {
         while let Some(id) = self.vacant.pop_front() {
             let Some(slot) = self.slots.get_mut(id.slot()).filter(|s| s.lap == id.lap()) else { continue };
-            if slot.occupant.is_none() {
+            if slot.is_vacant() {
                 self.index.remove(&slot.path);
                 slot.lap = slot.lap.wrapping_add(1);
                 self.free.push(id.slot() as u16);
@@ -191,6 +210,25 @@ mod tests {
         assert_eq!(paths.occupant(kept), Some(&"pair"));
         assert_eq!(paths.get(lost), None, "a stale number names no path, not another one");
         assert_eq!(paths.intern(path(1)), kept);
+    }
+
+    #[test]
+    fn a_path_with_a_stream_is_kept_until_the_stream_is_gone() {
+        let mut paths = Paths::<()>::new();
+        let id = paths.intern(path(1));
+        paths.hold(id, true);
+        paths.occupy(id, Some(()));
+        paths.occupy(id, None);
+        for port in 2..1_000 {
+            paths.intern(path(port));
+        }
+        assert_eq!(paths.get(id), Some(path(1)));
+        paths.hold(id, false);
+        for port in 1_000..2_000 {
+            paths.intern(path(port));
+        }
+        assert_eq!(paths.get(id), None);
+        assert!(paths.slots.len() <= MAX_VACANT + 2);
     }
 
     #[test]

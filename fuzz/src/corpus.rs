@@ -37,6 +37,11 @@ fn candidate() {
 }
 
 #[test]
+fn stream() {
+    replay("stream", 1, crate::stream);
+}
+
+#[test]
 fn peer() {
     // A whole connection each time.
     replay("peer", 40, crate::peer);

@@ -5,12 +5,14 @@
 mod candidate;
 mod peer;
 mod sdp;
+mod stream;
 mod stun;
 mod world;
 
 pub use candidate::candidate;
 pub use peer::peer;
 pub use sdp::sdp;
+pub use stream::stream;
 pub use stun::stun;
 
 #[cfg(test)]

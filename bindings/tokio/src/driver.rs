@@ -15,7 +15,7 @@ use tokio::time::Sleep;
 
 use crate::channel::{Channel, Line, Message};
 use crate::event::{Event, Queue};
-use crate::gathering::Gathering;
+use crate::gathering::{Gathered, Gathering};
 use crate::interfaces::Interface;
 use crate::mdns::Responder;
 use crate::network::Monitor;
@@ -24,6 +24,7 @@ use crate::pressure::{Held, Level, records};
 use crate::resolve::Resolver;
 use crate::shared::{Keeper, Shared, State};
 use crate::socket::{Inbound, Sent, Socket};
+use crate::stream::{Listener, News, READ, Streams};
 
 /// How many batches of each socket, and answers of names, are taken before others have their turn.
 const TURN: usize = 4;
@@ -41,12 +42,15 @@ thread_local! {
     /// Buffers are in use within one call only, so that all peers of a thread share them.
     static BUFFERS: RefCell<Buffers> = RefCell::new(Buffers {
         inbound: Inbound::new(),
+        stream: vec![0; READ].into_boxed_slice(),
         outbound: Outbound { buffer: vec![0; OUTBOUND].into_boxed_slice(), len: 0, group: None },
     });
 }
 
 struct Buffers {
     inbound: Inbound,
+    /// What was read from a stream.
+    stream: Box<[u8]>,
     outbound: Outbound,
 }
 
@@ -56,6 +60,8 @@ pub(crate) struct Driver {
     keeper: Weak<Keeper>,
     queue: Arc<Queue>,
     sockets: Vec<Bound>,
+    listeners: Vec<Listener>,
+    streams: Streams,
     resolver: Resolver<ResolveId>,
     /// None if the peer keeps its own pace.
     turns: Option<Turns>,
@@ -97,7 +103,7 @@ impl Driver {
         shared: Arc<Shared>,
         keeper: Weak<Keeper>,
         queue: Arc<Queue>,
-        sockets: Vec<Socket>,
+        Gathered { sockets, listeners }: Gathered,
         gathering: Gathering,
         monitor: Option<Monitor>,
         turns: Option<Turns>,
@@ -108,6 +114,8 @@ impl Driver {
             keeper,
             queue,
             sockets: sockets.into_iter().map(|socket| Bound { socket, last: None }).collect(),
+            listeners,
+            streams: Streams::default(),
             resolver: Resolver::new(gathered.clone()),
             responder: Responder::new(gathered),
             gathering,
@@ -199,6 +207,9 @@ impl Driver {
                     }
                 }
             }
+            let streams = self.poll_streams(cx, buffers);
+            worked |= streams.worked;
+            more |= streams.more;
             worked |= self.release_held(&mut buffers.outbound);
             if self.deadline.is_some() && self.timer.as_mut().poll(cx).is_ready() {
                 worked = true;
@@ -239,13 +250,25 @@ impl Driver {
             None => false,
         });
         let taken: Vec<&Interface> = self.sockets.iter().map(|bound| bound.socket.interface()).collect();
-        for (Interface { address, .. }, bound) in self.gathering.bind_new(listed, &taken) {
+        let lost = |address, error| Told::Event(Event::SocketLost { local: SocketAddr::new(address, 0), error });
+        for (Interface { address, .. }, bound) in self.gathering.bind_new(listed.clone(), &taken) {
             match bound {
                 Ok(socket) => self.sockets.push(Bound { socket, last: None }),
-                Err(error) => {
-                    let local = SocketAddr::new(address, 0);
-                    self.told.push_back(Told::Event(Event::SocketLost { local, error }));
-                }
+                Err(error) => self.told.push_back(lost(address, error)),
+            }
+        }
+        self.listeners.retain_mut(|listener| match self.gathering.find(listener.interface(), &listed) {
+            Some(interface) => {
+                listener.set_interface(interface.clone());
+                true
+            }
+            None => false,
+        });
+        let taken: Vec<&Interface> = self.listeners.iter().map(Listener::interface).collect();
+        for (Interface { address, .. }, bound) in self.gathering.listen_new(listed, &taken) {
+            match bound {
+                Ok(listener) => self.listeners.push(listener),
+                Err(error) => self.told.push_back(lost(address, error)),
             }
         }
         let gathered: Vec<Interface> = self.sockets.iter().map(|bound| bound.socket.interface().clone()).collect();
@@ -257,7 +280,8 @@ impl Driver {
 
     /// All sockets, as the core is told of them.
     fn hosts(&self) -> Vec<HostSocket> {
-        self.sockets.iter().map(|bound| bound.socket.host()).collect()
+        let sockets = self.sockets.iter().map(|bound| bound.socket.host());
+        sockets.chain(self.listeners.iter().map(Listener::host)).collect()
     }
 
     /// Takes a socket away that will carry nothing any more.
@@ -285,15 +309,75 @@ impl Driver {
         SocketTurn::More
     }
 
+    /// Takes who connects, tells the core what became of its streams, and gives it what they brought.
+    fn poll_streams(
+        &mut self,
+        cx: &mut Context<'_>,
+        Buffers { stream: buffer, outbound, .. }: &mut Buffers,
+    ) -> StreamTurn {
+        let shared = Arc::clone(&self.shared);
+        let mut turn = StreamTurn::default();
+        for index in 0..self.listeners.len() {
+            for _ in 0..TURN {
+                let Poll::Ready((io, path)) = self.listeners[index].poll_accept(cx) else { break };
+                turn.worked = true;
+                let mut state = shared.lock();
+                // What the core does not want is closed by being dropped.
+                if let Ok(id) = state.core.handle_stream_accepted(path, shared.clock.now()) {
+                    self.streams.insert(id, io);
+                }
+                self.drain(&mut state, outbound);
+            }
+        }
+        let (mut news, mut readable) = (Vec::new(), Vec::new());
+        self.streams.poll(cx, &mut news, &mut readable);
+        for news in news {
+            turn.worked = true;
+            let mut state = shared.lock();
+            match news {
+                News::Opened(path) => state.core.handle_stream_opened(path, shared.clock.now()),
+                News::Closed(path) => state.core.handle_stream_closed(path, shared.clock.now()),
+            }
+            self.drain(&mut state, outbound);
+        }
+        for path in readable {
+            turn.worked = true;
+            for batch in 0..=TURN {
+                if batch == TURN {
+                    turn.more = true;
+                    break;
+                }
+                let Some(len) = self.streams.read(path, buffer) else { break };
+                self.receive_from_stream(path, &buffer[..len], outbound);
+            }
+        }
+        self.flush(outbound);
+        turn.more |= self.streams.any_broken();
+        StreamTurn { worked: turn.worked || turn.more, ..turn }
+    }
+
+    /// Gives the core the datagrams in what a stream brought.
+    fn receive_from_stream(&mut self, path: PathId, mut bytes: &[u8], outbound: &mut Outbound) {
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.lock();
+        let now = shared.clock.now();
+        let mut reader = self.streams.lend_reader(path);
+        while let Some(datagram) = reader.read(&mut bytes) {
+            self.take(&mut state, path, datagram, now, outbound);
+            if !self.streams.contains(path) {
+                return;
+            }
+        }
+        self.streams.give_back(path, reader);
+    }
+
     /// Gives the core the batch that the socket received.
-    fn receive(&mut self, index: usize, Buffers { inbound, outbound }: &mut Buffers) {
+    fn receive(&mut self, index: usize, Buffers { inbound, outbound, .. }: &mut Buffers) {
         let shared = Arc::clone(&self.shared);
         let local = self.sockets[index].socket.local();
         let mut state = shared.lock();
         let now = shared.clock.now();
         for (remote, datagram) in inbound.datagrams() {
-            state.stats.datagrams_received += 1;
-            state.stats.bytes_received += datagram.len() as u64;
             let path = frazil::Path { protocol: Protocol::Udp, local, remote };
             // The number may have been taken back, and then is no path's or another one's.
             let known = self.sockets[index].last.filter(|(last, _)| *last == remote).map(|(_, id)| id);
@@ -305,25 +389,33 @@ impl Driver {
                     id
                 }
             };
-            if shared.pressure.level() == Level::Free {
-                state.core.handle_datagram(id, datagram, now);
-                self.drain(&mut state, outbound);
-                continue;
-            }
-            if shared.pressure.was_read() {
-                self.held.hurry(now);
-            }
-            for record in records(datagram) {
-                if self.held.keep(shared.pressure.level(), id, record, now) {
-                    state.stats.records_held += 1;
-                } else {
-                    state.core.handle_datagram(id, record, now);
-                    self.drain(&mut state, outbound);
-                }
-            }
+            self.take(&mut state, id, datagram, now, outbound);
         }
         drop(state);
         self.flush(outbound);
+    }
+
+    /// Gives the core a datagram, but for what is to wait.
+    fn take(&mut self, state: &mut State, path: PathId, datagram: &[u8], now: Instant, outbound: &mut Outbound) {
+        let shared = Arc::clone(&self.shared);
+        state.stats.datagrams_received += 1;
+        state.stats.bytes_received += datagram.len() as u64;
+        if shared.pressure.level() == Level::Free {
+            state.core.handle_datagram(path, datagram, now);
+            self.drain(state, outbound);
+            return;
+        }
+        if shared.pressure.was_read() {
+            self.held.hurry(now);
+        }
+        for record in records(datagram) {
+            if self.held.keep(shared.pressure.level(), path, record, now) {
+                state.stats.records_held += 1;
+            } else {
+                state.core.handle_datagram(path, record, now);
+                self.drain(state, outbound);
+            }
+        }
     }
 
     /// Gives the core what was held back, as far as the queues have room again.
@@ -357,12 +449,18 @@ impl Driver {
 
     /// Adds the datagram that was just written behind those collected.
     fn post(&mut self, transmit: Transmit, state: &mut State, outbound: &mut Outbound) {
+        if self.streams.write(transmit.path, &outbound.buffer[outbound.len..][..transmit.len]) {
+            state.stats.datagrams_sent += 1;
+            state.stats.bytes_sent += transmit.len as u64;
+            return;
+        }
         let joins = outbound.group.as_ref().is_some_and(|group| group.takes(transmit, outbound.len));
         if !joins {
             let start = outbound.len;
             self.flush_group(outbound);
             // A path that is gone, or whose socket is: the datagram is lost like one on a broken wire.
-            let Some(path) = state.core.path(transmit.path) else { return outbound.restart() };
+            let over_udp = |path: &frazil::Path| path.protocol == Protocol::Udp;
+            let Some(path) = state.core.path(transmit.path).filter(over_udp) else { return outbound.restart() };
             let Some(bound) = self.sockets.iter().position(|bound| bound.socket.local() == path.local) else {
                 return outbound.restart();
             };
@@ -394,6 +492,7 @@ impl Driver {
     fn flush(&mut self, outbound: &mut Outbound) {
         self.flush_group(outbound);
         outbound.restart();
+        self.streams.flush();
     }
 
     fn flush_group(&mut self, outbound: &mut Outbound) {
@@ -418,6 +517,16 @@ impl Driver {
             peer::Event::IceRestartFailed(why) => Told::Event(Event::IceRestartFailed(why)),
             peer::Event::NetworkChange(change) => Told::Event(Event::NetworkChange(change)),
             peer::Event::Resolve { request, name } => Told::Resolve(request, name),
+            peer::Event::OpenStream { path, local, remote } => {
+                let bound = self.sockets.iter().find(|bound| bound.socket.local().ip() == local.ip());
+                let scope = bound.map_or(0, |bound| bound.socket.scope());
+                self.streams.open(path, local, remote, scope);
+                return;
+            }
+            peer::Event::CloseStream { path } => {
+                self.streams.close(path);
+                return;
+            }
             peer::Event::PublishName { name, address } => Told::PublishName(name, address),
             peer::Event::WithdrawName { name } => Told::WithdrawName(name),
             peer::Event::DataChannel { channel, config } => {
@@ -505,7 +614,7 @@ impl Driver {
         }
         let flushed = poll_fn(|cx| {
             self.sockets.retain_mut(|bound| bound.socket.poll_flush(cx).is_pending());
-            if self.sockets.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+            if self.sockets.is_empty() { self.streams.poll_parted(cx) } else { Poll::Pending }
         });
         let _ = tokio::time::timeout(LAST_FLUSH, flushed).await;
     }
@@ -539,6 +648,14 @@ impl Drop for Driver {
         self.end();
         self.shared.ended.send_replace(true);
     }
+}
+
+/// What the streams had.
+#[derive(Clone, Copy, Default)]
+struct StreamTurn {
+    worked: bool,
+    /// There is more at once.
+    more: bool,
 }
 
 enum SocketTurn {

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use crate::interfaces::{Interface, InterfacePolicy, interfaces};
 use crate::socket::Socket;
+use crate::stream::Listener;
 
 /// How many addresses are gathered at most: the best ones. A machine with many virtual networks has more,
 /// and each costs the other side checks.
@@ -16,19 +17,44 @@ pub(crate) struct Gathering {
     pub(crate) policy: InterfacePolicy,
     /// On these ports only.
     pub(crate) ports: Option<RangeInclusive<u16>>,
+    /// For TCP streams too.
+    pub(crate) listens: bool,
+}
+
+/// What was bound when the peer started.
+pub(crate) struct Gathered {
+    pub(crate) sockets: Vec<Socket>,
+    pub(crate) listeners: Vec<Listener>,
 }
 
 /// Addresses with their new sockets, or with why there is none.
-pub(crate) type Bound = Vec<(Interface, io::Result<Socket>)>;
+pub(crate) type Bound<S> = Vec<(Interface, io::Result<S>)>;
 
 impl Gathering {
     /// Binds sockets on what is worth it among `listed` and has none yet; `taken` says which have one.
-    pub(crate) fn bind_new(&self, listed: Vec<Interface>, taken: &[&Interface]) -> Bound {
+    pub(crate) fn bind_new(&self, listed: Vec<Interface>, taken: &[&Interface]) -> Bound<Socket> {
+        self.on_new(listed, taken, |interface| Socket::bind(interface, self.ports.as_ref()))
+    }
+
+    /// The same for sockets that listen for streams, if there are to be any.
+    pub(crate) fn listen_new(&self, listed: Vec<Interface>, taken: &[&Interface]) -> Bound<Listener> {
+        if !self.listens {
+            return Vec::new();
+        }
+        self.on_new(listed, taken, |interface| Listener::bind(interface, self.ports.as_ref()))
+    }
+
+    fn on_new<S>(
+        &self,
+        listed: Vec<Interface>,
+        taken: &[&Interface],
+        bind: impl Fn(&Interface) -> io::Result<S>,
+    ) -> Bound<S> {
         let mut new = self.policy.select(listed);
         new.retain(|interface| !taken.iter().any(|taken| is_same(taken, interface)));
         new.truncate(MAX_SOCKETS.saturating_sub(taken.len()));
         let bind = |interface: Interface| {
-            let socket = Socket::bind(&interface, self.ports.as_ref());
+            let socket = bind(&interface);
             (interface, socket)
         };
         new.into_iter().map(bind).collect()

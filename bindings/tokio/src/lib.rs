@@ -1,7 +1,7 @@
 //! frazil on [tokio]: everything around a WebRTC peer that only an operating system can do.
 //!
-//! A [`Peer`] binds a UDP socket on each address of the machine, looks names up, keeps time, and offers the
-//! connection as plain async Rust. What goes over the wire, and when, is decided by [`frazil`] alone.
+//! A [`Peer`] binds a UDP socket on each address of the machine, opens TCP streams where the other side listens for
+//! them, looks names up, keeps time, and offers the connection as plain async Rust. What goes over the wire, and when, is decided by [`frazil`] alone.
 //!
 //! How the two sides' descriptions travel is the application's business: a server, a QR code, or, as
 //! here, a variable.
@@ -61,6 +61,19 @@
 //!   anywhere. So receive from every channel, or drop it.
 //! - **Events** are never lost, see [`Events`].
 //!
+//! # TCP
+//!
+//! Where no datagram gets through, a stream may: if the other side listens, it is connected to, and
+//! [`Builder::listen_tcp`] listens on each address ourselves. Datagrams go over streams with their length before them
+//! (RFC 4571), and are preferred as they are where they get through.
+//!
+//! What waits for a slow stream is bounded: above 256 KiB datagrams are lost, as in a socket's full buffer, and SCTP
+//! slows down. A stream never holds up the peer. Strangers who connect get ten seconds, and are sixteen at the most.
+//! Which streams there are is the core's decision: the driver does what `OpenStream` and `CloseStream` ask for, and
+//! answers with `handle_stream_opened`, `handle_stream_accepted`, and `handle_stream_closed`. What a stream brings is
+//! cut into datagrams by [`frazil::ice::FrameReader`] here and given to `handle_datagram`, not to
+//! `handle_stream_data`, so that it can be held back like what sockets bring.
+//!
 //! # Fairness and cost
 //!
 //! However many peers of a process look for a path at the same time, together they send one connectivity check in
@@ -88,6 +101,7 @@ mod pressure;
 mod resolve;
 mod shared;
 mod socket;
+mod stream;
 
 pub use channel::{Channel, Message};
 pub use error::{ConnectError, Error, SendError, StartError, TrySendError};

@@ -15,12 +15,13 @@ use crate::clock::Clock;
 use crate::driver::Driver;
 use crate::error::{ConnectError, Error, StartError};
 use crate::event::{Event, Events};
-use crate::gathering::Gathering;
+use crate::gathering::{Gathered, Gathering};
 use crate::interfaces::{Interface, InterfacePolicy, interfaces};
 use crate::network::Monitor;
 use crate::pace::Pace;
 use crate::shared::{Keeper, Limits, Shared, State};
 use crate::socket::Socket;
+use crate::stream::Listener;
 
 /// What a peer is made with.
 #[derive(Clone, Debug)]
@@ -71,6 +72,14 @@ impl Builder {
         self
     }
 
+    /// Listens for TCP streams too, on each address: passive candidates (RFC 6544), for peers behind firewalls that let
+    /// no UDP through. Off unless set, as few can be connected to. To who listens we connect in any case, unless the
+    /// configuration forbids it (`active_tcp`).
+    pub fn listen_tcp(mut self, listens: bool) -> Self {
+        self.gathering.listens = listens;
+        self
+    }
+
     /// The budget of checks that the peer shares with others, [that of the process](Pace::process) unless set. With
     /// `None` it shares none. It decides on the `pace` of the ICE configuration.
     pub fn pace(mut self, pace: Option<Pace>) -> Self {
@@ -104,7 +113,8 @@ impl Builder {
     pub fn start(mut self) -> Result<(Peer, Events), StartError> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         let listed = interfaces().map_err(StartError::Interfaces)?;
-        let (sockets, failures) = bind(&self.gathering, listed)?;
+        let (sockets, mut failures) = bind(&self.gathering, listed.clone())?;
+        let listeners = listen(&self.gathering, listed, &mut failures);
 
         let mut seed = Seed::default();
         getrandom::fill(&mut seed).map_err(StartError::Seed)?;
@@ -112,7 +122,8 @@ impl Builder {
         let now = clock.now();
         self.config.ice.pace = if self.pace.is_some() { ice::Pace::Granted } else { ice::Pace::Own };
         let mut core = peer::Peer::new(self.config, seed, now).map_err(StartError::Setup)?;
-        let hosts: Vec<HostSocket> = sockets.iter().map(Socket::host).collect();
+        let hosts = sockets.iter().map(Socket::host).chain(listeners.iter().map(Listener::host));
+        let hosts: Vec<HostSocket> = hosts.collect();
         core.handle_network_change(&hosts, now);
         core.end_of_candidates(now);
 
@@ -124,7 +135,8 @@ impl Builder {
         }
         let monitor = self.follow_network.then(Monitor::new);
         let turns = self.pace.as_ref().map(Pace::join);
-        let driver = Driver::new(shared, Arc::downgrade(&keeper), queue, sockets, self.gathering, monitor, turns);
+        let gathered = Gathered { sockets, listeners };
+        let driver = Driver::new(shared, Arc::downgrade(&keeper), queue, gathered, self.gathering, monitor, turns);
         runtime.spawn(driver.run());
         Ok((Peer { keeper }, events))
     }
@@ -146,6 +158,18 @@ fn bind(gathering: &Gathering, listed: Vec<Interface>) -> Result<(Vec<Socket>, V
         }
     }
     if sockets.is_empty() { Err(last) } else { Ok((sockets, failures)) }
+}
+
+/// Listens where it can.
+fn listen(gathering: &Gathering, listed: Vec<Interface>, failures: &mut Vec<Event>) -> Vec<Listener> {
+    let mut listeners = Vec::new();
+    for (Interface { address, .. }, bound) in gathering.listen_new(listed, &[]) {
+        match bound {
+            Ok(listener) => listeners.push(listener),
+            Err(error) => failures.push(Event::SocketLost { local: SocketAddr::new(address, 0), error }),
+        }
+    }
+    listeners
 }
 
 /// One peer of a connection. Clones are the same peer.

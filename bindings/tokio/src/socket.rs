@@ -68,13 +68,11 @@ impl Socket {
     /// # Panics
     /// Outside a tokio runtime whose I/O is enabled.
     pub(crate) fn bind(interface: &Interface, ports: Option<&RangeInclusive<u16>>) -> io::Result<Self> {
-        let scope = match interface.address {
-            IpAddr::V6(v6) if v6.is_unicast_link_local() => interface.index.unwrap_or(0),
-            _ => 0,
-        };
+        let scope = scope_of(interface);
+        let on = |port| bind(with_scope(SocketAddr::new(interface.address, port), scope));
         let bound = match ports {
-            None => bind(with_scope(SocketAddr::new(interface.address, 0), scope))?,
-            Some(range) => bind_in_range(interface.address, scope, range)?,
+            None => on(0)?,
+            Some(range) => in_range(range, on)?,
         };
         // The defaults of some systems lose the tail of a burst; a refusal to change them is no failure.
         let _ = bound.set_recv_buffer_size(SYSTEM_BUFFER);
@@ -89,6 +87,11 @@ impl Socket {
     /// The address it is bound to.
     pub(crate) fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    /// The scope of the interface, 0 unless its address is link-local.
+    pub(crate) fn scope(&self) -> u32 {
+        self.scope
     }
 
     /// The address of the machine that it is on.
@@ -277,13 +280,21 @@ fn bind(address: SocketAddr) -> io::Result<socket2::Socket> {
     Ok(socket)
 }
 
-/// Begins anywhere in the range, so that a stranger cannot tell which port comes next.
-fn bind_in_range(address: IpAddr, scope: u32, range: &RangeInclusive<u16>) -> io::Result<socket2::Socket> {
+/// The scope that addresses on this interface need.
+pub(crate) fn scope_of(interface: &Interface) -> u32 {
+    match interface.address {
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => interface.index.unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// Binds on a port of the range. Begins anywhere in it, so that a stranger cannot tell which port comes next.
+pub(crate) fn in_range<T>(range: &RangeInclusive<u16>, bind: impl Fn(u16) -> io::Result<T>) -> io::Result<T> {
     let count = u32::from(*range.end()).saturating_sub(u32::from(*range.start())) + 1;
     let first = getrandom::u32().map_err(io::Error::other)? % count;
     for step in 0..count {
         let port = range.start() + ((first + step) % count) as u16;
-        match bind(with_scope(SocketAddr::new(address, port), scope)) {
+        match bind(port) {
             Err(error) if matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied) => {}
             done => return done,
         }
@@ -291,14 +302,14 @@ fn bind_in_range(address: IpAddr, scope: u32, range: &RangeInclusive<u16>) -> io
     Err(ErrorKind::AddrInUse.into())
 }
 
-fn with_scope(address: SocketAddr, scope: u32) -> SocketAddr {
+pub(crate) fn with_scope(address: SocketAddr, scope: u32) -> SocketAddr {
     match address {
         SocketAddr::V6(v6) => SocketAddrV6::new(*v6.ip(), v6.port(), 0, scope).into(),
         v4 => v4,
     }
 }
 
-fn without_scope(address: SocketAddr) -> SocketAddr {
+pub(crate) fn without_scope(address: SocketAddr) -> SocketAddr {
     with_scope(address, 0)
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use frazil::Instant;
+use frazil::peer::Peer;
 use frazil_internet::is_stun;
 
 use crate::counted;
@@ -104,7 +105,7 @@ impl<T: Talker> Talk<T> {
     }
 
     fn drain(&mut self, side: usize, stun: bool) {
-        let mut buffer = [0; 1500];
+        let mut buffer = [0; Peer::MIN_BUFFER];
         let blocks = if stun { &mut self.taken.for_stun } else { &mut self.taken.blocks };
         while let Some(len) = counted(blocks, || self.sides[side].poll_transmit(&mut buffer)) {
             self.flying.push_back((self.now + DELAY, 1 - side, buffer[..len].to_vec()));

@@ -6,6 +6,7 @@ mod network;
 mod receive;
 mod send;
 mod settle;
+mod streams;
 mod upkeep;
 
 use core::time::Duration;
@@ -19,6 +20,7 @@ use super::consent::Consent;
 use super::generation::{Generation, Remote};
 use super::liveness::Liveness;
 use super::pair::{Pair, PairClass, PairKey, pair_priority};
+use super::streams::Streams;
 use super::{
     Candidate, CandidateError, CandidateKind, Config, Counters, Credentials, Event, Failure, InterfaceKind,
     LocalCandidate, PairFate, PairReport, Role, SelectionCause, State,
@@ -57,6 +59,7 @@ pub struct Agent {
     present: Vec<LocalCandidate>,
     gathered: bool,
     paths: Paths<Occupant>,
+    streams: Streams,
     current: Generation,
     /// The generation before the restart. It answers the other side's checks and keeps its path in use
     /// until the new one has one.
@@ -142,6 +145,7 @@ impl Agent {
             present: Vec::new(),
             gathered: false,
             paths: Paths::new(),
+            streams: Streams::default(),
             current: Generation::new(0, credentials),
             previous: None,
             checks: Checks::default(),
@@ -254,9 +258,11 @@ impl Agent {
         let now = self.line.advance(now);
         self.refuse_when_over()?;
         local.candidate.check_address()?;
-        let address = local.candidate.address;
-        let same = |known: &LocalCandidate| known.base == local.base && known.candidate.address == address;
-        if self.present.iter().any(|known| same(known) && known.candidate.protocol == local.candidate.protocol) {
+        let Candidate { transport, address, .. } = local.candidate;
+        let same = |known: &LocalCandidate| {
+            known.base == local.base && known.candidate.address == address && known.candidate.transport == transport
+        };
+        if self.present.iter().any(same) {
             return Err(CandidateError::Duplicate(address));
         }
         let place = self.place_for_local().ok_or(CandidateError::TooMany(MAX_LOCAL_CANDIDATES))?;
@@ -307,7 +313,7 @@ impl Agent {
         if self.current.remote_gathered {
             return Ok(());
         }
-        let place = match self.current.remote_at(candidate.protocol, candidate.address) {
+        let place = match self.current.remote_at(candidate.transport, candidate.address) {
             Some(place) if self.current.remotes[place].kind == CandidateKind::PeerReflexive => {
                 // Its check was faster than the signalling. The pair of that check keeps its place (RFC 8838
                 // section 11.1); those with our other candidates are still to be formed.
@@ -457,7 +463,8 @@ impl Agent {
 
     /// Asks to send an application datagram of `len` bytes: over which path it may go now, if over any.
     ///
-    /// There is one only while the other side consents (RFC 7675).
+    /// There is one only while the other side consents (RFC 7675). Over a stream, a frame's header goes before it:
+    /// see [`header_len`](Self::header_len).
     pub fn send(&mut self, len: usize, now: Instant) -> Option<PathId> {
         let now = self.line.advance(now);
         let selected = self.selected.as_mut()?;
@@ -536,27 +543,39 @@ impl Agent {
     /// Pairs a candidate of ours with one of theirs if the two go together, and gives the pair of their path
     /// (RFC 8445 section 6.1.2.2).
     fn form_pair(&mut self, generation: u32, local: usize, remote: usize) -> Option<PairKey> {
-        let is_current = generation == self.current.number;
-        let generation = if is_current { &mut self.current } else { self.previous.as_mut()? };
-        let (ours, theirs) = (&self.locals[local], &generation.remotes[remote]);
-        let protocol = ours.candidate.protocol;
+        let (ours, theirs) = (&self.locals[local], &self.generation(generation)?.remotes[remote]);
+        let transport = ours.candidate.transport;
         // A check for a server-reflexive candidate leaves from its base. If that has a candidate of its own, such a
         // pair is redundant before it is formed (section 6.1.2.4).
-        let of_base = |other: &LocalCandidate| other.base == ours.base && other.candidate.protocol == protocol;
+        let of_base = |other: &LocalCandidate| other.base == ours.base && other.candidate.transport == transport;
         let sends = match ours.candidate.kind {
             CandidateKind::Host | CandidateKind::Relayed => true,
             CandidateKind::ServerReflexive | CandidateKind::PeerReflexive => {
                 !self.present.iter().any(|other| other.candidate.kind == CandidateKind::Host && of_base(other))
             }
         };
-        if !sends || protocol != theirs.protocol || !go_together(ours.base.ip(), theirs.address.ip()) {
+        if !sends || !transport.checks(theirs.transport) || !go_together(ours.base.ip(), theirs.address.ip()) {
             return None;
         }
+        let remote_address = with_scope_of(theirs.address, ours.base);
+        let path = Path { protocol: transport.protocol(), local: ours.base, remote: remote_address };
+        let path = self.paths.intern(path);
+        self.form_pair_on(path, generation, local, remote)
+    }
+
+    /// Pairs a candidate of ours with one of theirs on the path between them.
+    fn form_pair_on(&mut self, path: PathId, generation: u32, local: usize, remote: usize) -> Option<PairKey> {
+        let is_current = generation == self.current.number;
+        let generation = if is_current { &mut self.current } else { self.previous.as_mut()? };
+        let (ours, theirs) = (&self.locals[local], &generation.remotes[remote]);
         let priority = pair_priority(self.role, ours.candidate.priority, theirs.priority);
         let foundations = (ours.candidate.foundation, theirs.foundation);
-        let class = PairClass { local: ours.candidate.kind, remote: theirs.kind, is_ipv4: theirs.address.is_ipv4() };
-        let path = Path { protocol, local: ours.base, remote: with_scope_of(theirs.address, ours.base) };
-        let path = self.paths.intern(path);
+        let class = PairClass {
+            protocol: ours.candidate.transport.protocol(),
+            local: ours.candidate.kind,
+            remote: theirs.kind,
+            is_ipv4: theirs.address.is_ipv4(),
+        };
         let mut occupant = self.paths.occupant(path).copied().unwrap_or(Occupant { current: None, previous: None });
         let place = if is_current { &mut occupant.current } else { &mut occupant.previous };
         if place.is_some() {
@@ -589,6 +608,7 @@ impl Agent {
     fn stop(&mut self) {
         self.selected = None;
         self.checks = Checks::default();
+        self.close_streams();
         self.outgoing.clear();
     }
 

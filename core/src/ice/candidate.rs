@@ -4,7 +4,7 @@ use core::fmt;
 use core::str::FromStr;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::path::Protocol;
+use super::tcp::{TcpType, Transport};
 
 /// How a candidate was learnt (RFC 8445 section 4).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -20,7 +20,7 @@ pub enum CandidateKind {
 }
 
 impl CandidateKind {
-    /// The type preference that RFC 8445 section 5.1.2.2 recommends.
+    /// The type preference that RFC 8445 section 5.1.2.2 recommends; over TCP it is less.
     #[must_use]
     pub const fn type_preference(self) -> u32 {
         match self {
@@ -49,7 +49,7 @@ impl fmt::Display for CandidateKind {
     }
 }
 
-/// Groups candidates of the same kind, base address, server and protocol (RFC 8445 section 5.1.1.3).
+/// Groups candidates of the same kind, base address, server and transport (RFC 8445 section 5.1.1.3).
 ///
 /// One to 32 characters of RFC 8839's `ice-char`: letters, digits, `+` and `/`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,12 +67,14 @@ impl Foundation {
 
     /// The foundation of a local candidate: a number that depends on the four things that the RFC
     /// names and on nothing else, so that it stays the same over a restart.
-    pub(crate) fn of(kind: CandidateKind, base: IpAddr, server: Option<IpAddr>, protocol: Protocol) -> Self {
+    pub(crate) fn of(kind: CandidateKind, base: IpAddr, server: Option<IpAddr>, transport: Transport) -> Self {
         let mut crc = crc32fast::Hasher::new();
         crc.update(kind.as_str().as_bytes());
-        crc.update(&[match protocol {
-            Protocol::Udp => 0,
-            Protocol::Tcp => 1,
+        crc.update(&[match transport {
+            Transport::Udp => 0,
+            Transport::Tcp(TcpType::Active) => 1,
+            Transport::Tcp(TcpType::Passive) => 2,
+            Transport::Tcp(TcpType::SimultaneousOpen) => 3,
         }]);
         for address in [Some(base), server].into_iter().flatten() {
             match address {
@@ -164,9 +166,9 @@ pub(crate) fn is_ice_char(byte: u8) -> bool {
 pub struct Candidate {
     /// How it was learnt.
     pub kind: CandidateKind,
-    /// The transport protocol.
-    pub protocol: Protocol,
-    /// The transport address to send to.
+    /// The transport, and over TCP who connects.
+    pub transport: Transport,
+    /// The transport address to send to. That of an active TCP candidate has a port that means nothing.
     pub address: SocketAddr,
     /// RFC 8445 section 5.1.2; at least 1.
     pub priority: u32,
@@ -182,77 +184,67 @@ pub struct Candidate {
 pub struct LocalCandidate {
     /// What the other side is told.
     pub candidate: Candidate,
-    /// The address that checks for this candidate are sent from (RFC 8445 section 4).
+    /// The address that checks for this candidate are sent from (RFC 8445 section 4). The streams of an active TCP
+    /// candidate have other ports than this.
     pub base: SocketAddr,
 }
 
 impl LocalCandidate {
-    /// A host candidate: an address that a socket of the driver is bound to.
+    /// A host candidate: an address that a socket of the driver is bound to. Over TCP, one that it listens at
+    /// (passive), connects from (active, where the port means nothing), or does both at once (simultaneous-open).
     ///
     /// `local_preference` ranks the machine's interfaces, 65535 being the best
-    /// (RFC 8445 section 5.1.2.1); each candidate of an agent should have its own.
+    /// (RFC 8445 section 5.1.2.1); each candidate of an agent should have its own. Over TCP only the 8,192 best
+    /// are told apart (RFC 6544 section 4.2).
     #[must_use]
-    pub fn host(protocol: Protocol, base: SocketAddr, local_preference: u16) -> Self {
-        let kind = CandidateKind::Host;
-        Self {
-            candidate: Candidate {
-                kind,
-                protocol,
-                address: base,
-                priority: priority(kind.type_preference(), local_preference),
-                foundation: Foundation::of(kind, base.ip(), None, protocol),
-                related: None,
-            },
-            base,
-        }
+    pub fn host(transport: impl Into<Transport>, base: SocketAddr, local_preference: u16) -> Self {
+        let transport = transport.into();
+        let base = transport.told(base);
+        Self::new(CandidateKind::Host, transport, base, base, None, None, local_preference)
     }
 
     /// A server-reflexive candidate: the address from which the STUN server at `server` saw datagrams of the
     /// socket at `base` come. The host candidate of the same base sends its checks.
     #[must_use]
     pub fn server_reflexive(
-        protocol: Protocol,
+        transport: impl Into<Transport>,
         address: SocketAddr,
         base: SocketAddr,
         server: IpAddr,
         local_preference: u16,
     ) -> Self {
-        let kind = CandidateKind::ServerReflexive;
-        Self {
-            candidate: Candidate {
-                kind,
-                protocol,
-                address,
-                priority: priority(kind.type_preference(), local_preference),
-                foundation: Foundation::of(kind, base.ip(), Some(server), protocol),
-                related: Some(base),
-            },
-            base,
-        }
+        let transport = transport.into();
+        let (kind, base) = (CandidateKind::ServerReflexive, transport.told(base));
+        Self::new(kind, transport, transport.told(address), base, Some(server), Some(base), local_preference)
     }
 
     /// A relayed candidate: an address that the TURN server at `server` lends to who it sees as `mapped`. It is its
     /// own base: what is sent from it goes through the server.
     #[must_use]
     pub fn relayed(
-        protocol: Protocol,
+        transport: impl Into<Transport>,
         address: SocketAddr,
         mapped: SocketAddr,
         server: IpAddr,
         local_preference: u16,
     ) -> Self {
         let kind = CandidateKind::Relayed;
-        Self {
-            candidate: Candidate {
-                kind,
-                protocol,
-                address,
-                priority: priority(kind.type_preference(), local_preference),
-                foundation: Foundation::of(kind, address.ip(), Some(server), protocol),
-                related: Some(mapped),
-            },
-            base: address,
-        }
+        Self::new(kind, transport.into(), address, address, Some(server), Some(mapped), local_preference)
+    }
+
+    fn new(
+        kind: CandidateKind,
+        transport: Transport,
+        address: SocketAddr,
+        base: SocketAddr,
+        server: Option<IpAddr>,
+        related: Option<SocketAddr>,
+        local_preference: u16,
+    ) -> Self {
+        let local_preference = transport.local_preference(kind, local_preference);
+        let priority = priority(transport.type_preference(kind), local_preference);
+        let foundation = Foundation::of(kind, base.ip(), server, transport);
+        Self { candidate: Candidate { kind, transport, address, priority, foundation, related }, base }
     }
 }
 
@@ -296,8 +288,8 @@ impl std::error::Error for CandidateError {}
 
 /// The priority of the peer-reflexive candidate that a check from a candidate with priority `of` may
 /// uncover: the same but for the type (RFC 8445 section 7.1.1).
-pub(super) const fn peer_reflexive_priority(of: u32) -> u32 {
-    (CandidateKind::PeerReflexive.type_preference() << 24) | (of & 0x00FF_FFFF)
+pub(super) const fn peer_reflexive_priority(transport: Transport, of: u32) -> u32 {
+    (transport.type_preference(CandidateKind::PeerReflexive) << 24) | (of & 0x00FF_FFFF)
 }
 
 /// RFC 8445 section 5.1.2.1 for component 1.
@@ -316,15 +308,17 @@ mod tests {
     }
 
     #[test]
-    fn foundations_group_by_kind_base_server_and_protocol() {
+    fn foundations_group_by_kind_base_server_and_transport() {
         let base: IpAddr = "192.0.2.1".parse().unwrap();
         let other: IpAddr = "192.0.2.2".parse().unwrap();
-        let of = |kind, base, server| Foundation::of(kind, base, server, Protocol::Udp);
+        let of = |kind, base, server| Foundation::of(kind, base, server, Transport::Udp);
         let host = of(CandidateKind::Host, base, None);
         assert_eq!(host, of(CandidateKind::Host, base, None));
         assert_ne!(host, of(CandidateKind::Host, other, None));
         assert_ne!(host, of(CandidateKind::ServerReflexive, base, Some(other)));
-        assert_ne!(host, Foundation::of(CandidateKind::Host, base, None, Protocol::Tcp));
+        let active = Foundation::of(CandidateKind::Host, base, None, Transport::Tcp(TcpType::Active));
+        let passive = Foundation::of(CandidateKind::Host, base, None, Transport::Tcp(TcpType::Passive));
+        assert!(host != active && host != passive && active != passive);
         assert_eq!(host.as_str().parse::<Foundation>().unwrap(), host);
     }
 

@@ -348,14 +348,15 @@ impl CheckList {
 mod tests {
     use super::*;
     use crate::ice::CandidateKind;
-    use crate::path::PathId;
+    use crate::path::{PathId, Protocol};
 
     fn add(list: &mut CheckList, priority: u64, foundation: &str, max: usize) -> PairKey {
         add_of(list, CandidateKind::Host, priority, foundation, max)
     }
 
     fn add_of(list: &mut CheckList, kind: CandidateKind, priority: u64, foundation: &str, max: usize) -> PairKey {
-        let class = PairClass { local: CandidateKind::Host, remote: kind, is_ipv4: true };
+        let protocol = Protocol::Udp;
+        let class = PairClass { protocol, local: CandidateKind::Host, remote: kind, is_ipv4: true };
         let pair = Pair::new(PathId::from_u32(0), 0, 0, priority, class);
         let foundation: Foundation = foundation.parse().unwrap();
         list.add(pair, (foundation, foundation), max)

@@ -69,6 +69,13 @@ impl Checks {
         Some(check)
     }
 
+    /// Counts the round trip of a request from `now`: it had waited for its stream.
+    pub(super) fn sent_only_now(&mut self, id: TransactionId, now: Instant) {
+        if let Some(check) = self.by_id.get_mut(&id) {
+            check.sent_at = now;
+        }
+    }
+
     /// Stops sending a request again and stops its failure from counting.
     pub(super) fn supersede(&mut self, id: TransactionId) {
         if let Some(check) = self.by_id.get_mut(&id) {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{Failure, LocalCandidate, PairReport, Role, State};
+use crate::path::PathId;
 
 /// Something happened. Events come in the order in which it happened.
 #[derive(Clone, PartialEq, Debug)]
@@ -20,6 +21,22 @@ pub enum Event {
     RestartFailed(Failure),
     /// The machine's addresses have changed, and this is what the agent made of it.
     NetworkChange(NetworkChange),
+    /// Open a TCP stream from `local`, whose port is 0 where any will do, to `remote`. Answer with
+    /// `Agent::handle_stream_opened`, or with `Agent::handle_stream_closed` if it cannot be opened.
+    OpenStream {
+        /// The path that the stream is for: its only stream.
+        path: PathId,
+        /// What to bind to. For simultaneous-open, an address at which the driver listens too.
+        local: SocketAddr,
+        /// What to connect to.
+        remote: SocketAddr,
+    },
+    /// Close the stream of this path, or stop opening it. No answer is expected, and what was sent before is still
+    /// to be delivered.
+    CloseStream {
+        /// The path of the stream.
+        path: PathId,
+    },
 }
 
 /// What a change of the machine's addresses led to.

@@ -5,8 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::check_list::CheckList;
 use super::pair::PairKey;
-use super::{Candidate, Credentials};
-use crate::path::Protocol;
+use super::{Candidate, Credentials, Transport};
 use crate::stun::IntegrityKey;
 use crate::time::Instant;
 
@@ -18,7 +17,7 @@ pub(super) struct Generation {
     pub(super) key: IntegrityKey,
     pub(super) remote: Option<Remote>,
     pub(super) remotes: Vec<Candidate>,
-    by_address: BTreeMap<(Protocol, IpAddr, u16), usize>,
+    by_address: BTreeMap<(Transport, IpAddr, u16), usize>,
     /// The other side has said that it has no more candidates.
     pub(super) remote_gathered: bool,
     pub(super) list: CheckList,
@@ -65,8 +64,8 @@ impl Generation {
 
     /// The place of the other side's candidate with this address. A scope id is the receiver's own
     /// business and does not count.
-    pub(super) fn remote_at(&self, protocol: Protocol, address: SocketAddr) -> Option<usize> {
-        self.by_address.get(&(protocol, address.ip(), address.port())).copied()
+    pub(super) fn remote_at(&self, transport: Transport, address: SocketAddr) -> Option<usize> {
+        self.by_address.get(&(transport, address.ip(), address.port())).copied()
     }
 
     pub(super) fn push_remote(&mut self, candidate: Candidate) -> usize {
@@ -77,7 +76,7 @@ impl Generation {
 
     /// Puts a candidate where another was, or behind the last.
     pub(super) fn put_remote(&mut self, place: usize, candidate: Candidate) {
-        let key = |candidate: &Candidate| (candidate.protocol, candidate.address.ip(), candidate.address.port());
+        let key = |candidate: &Candidate| (candidate.transport, candidate.address.ip(), candidate.address.port());
         match self.remotes.get_mut(place) {
             Some(before) => {
                 self.by_address.remove(&key(before));

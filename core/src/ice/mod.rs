@@ -1,4 +1,4 @@
-//! ICE: an agent for one data stream (RFC 8445, RFC 8838, RFC 8863, RFC 7675).
+//! ICE: an agent for one data stream (RFC 8445, RFC 8838, RFC 8863, RFC 7675, RFC 6544).
 //!
 //! [`Agent`] is the state machine. It is given its own candidates and the other side's, sends
 //! connectivity checks over the pairs that they form, and says which path to use and for how long it
@@ -13,6 +13,7 @@ mod config;
 mod consent;
 mod credentials;
 mod event;
+mod framing;
 mod generation;
 mod interface;
 mod liveness;
@@ -20,6 +21,8 @@ mod pace;
 mod pair;
 mod quality;
 mod state;
+mod streams;
+mod tcp;
 #[cfg(test)]
 mod tests;
 
@@ -28,7 +31,10 @@ pub use candidate::{Candidate, CandidateError, CandidateKind, Foundation, Invali
 pub use config::{Config, Role};
 pub use credentials::{Credentials, InvalidCredentials};
 pub use event::{Event, NetworkChange, PathAfterChange};
+pub use framing::{FrameReader, frame_header};
 pub use interface::{HostPolicy, HostSocket, InterfaceKind, rank};
 pub use pace::Pace;
 pub use pair::{PairFate, PairReport, PairState, PairStats, SelectionCause};
 pub use state::{Counters, Failure, State};
+pub use streams::StreamError;
+pub use tcp::{TcpType, Transport};

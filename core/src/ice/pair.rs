@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::quality::Quality;
 use super::{Candidate, CandidateKind, LocalCandidate, Role};
-use crate::path::PathId;
+use crate::path::{PathId, Protocol};
 use crate::stun::TransactionId;
 use crate::time::Instant;
 
@@ -49,6 +49,8 @@ pub enum PairFate {
     ConsentRevoked,
     /// Our candidate is gone, with the socket behind it.
     BaseGone,
+    /// Its stream could not be opened, or was closed by the other side or the network.
+    StreamClosed,
 }
 
 impl fmt::Display for PairFate {
@@ -63,6 +65,7 @@ impl fmt::Display for PairFate {
             Self::ConsentExpired => "it stopped answering and consent to send expired",
             Self::ConsentRevoked => "the other side took its consent to send back",
             Self::BaseGone => "the local candidate is gone",
+            Self::StreamClosed => "its stream could not be opened or was closed",
         })
     }
 }
@@ -141,6 +144,7 @@ pub(super) struct PairKey(pub(super) u32);
 /// Pairs of one class are checked in turn with those of the others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct PairClass {
+    pub(super) protocol: Protocol,
     pub(super) local: CandidateKind,
     pub(super) remote: CandidateKind,
     pub(super) is_ipv4: bool,

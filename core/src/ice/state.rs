@@ -59,6 +59,8 @@ pub enum Failure {
     ConsentExpired,
     /// The other side took its consent back (RFC 7675 section 5.2).
     ConsentRevoked,
+    /// The stream of the selected path was closed, and no other path was found.
+    StreamLost,
 }
 
 impl fmt::Display for Failure {
@@ -70,6 +72,7 @@ impl fmt::Display for Failure {
             Self::NoPairSucceeded => "every candidate pair was checked and none answered",
             Self::ConsentExpired => "the selected path stopped answering and consent to send expired",
             Self::ConsentRevoked => "the other side took its consent to send back",
+            Self::StreamLost => "the stream of the selected path was closed and no other path was found",
         })
     }
 }

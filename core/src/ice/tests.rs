@@ -2,6 +2,8 @@
 //!
 //! The random schedules are in the `conformance` crate; here is what must hold exactly.
 
+mod streams;
+
 use core::time::Duration;
 use std::net::SocketAddr;
 
@@ -435,7 +437,7 @@ fn a_hostile_peer_cannot_grow_the_agent() {
     for n in 0..5_000u32 {
         let candidate = Candidate {
             kind: CandidateKind::Host,
-            protocol: Protocol::Udp,
+            transport: Transport::Udp,
             address: SocketAddr::new(std::net::Ipv4Addr::from(0x0A00_0000 + n).into(), 9),
             priority: 1 + n,
             foundation: "1".parse().unwrap(),

@@ -111,7 +111,7 @@ mod tests {
             let mut seen = local;
             seen.kind = CandidateKind::ServerReflexive;
             seen.address = "203.0.113.9:4000".parse().unwrap();
-            seen.foundation = Foundation::of(seen.kind, ip, Some("203.0.113.1".parse().unwrap()), Protocol::Udp);
+            seen.foundation = Foundation::of(seen.kind, ip, Some("203.0.113.1".parse().unwrap()), Protocol::Udp.into());
             seen.related = Some(base);
 
             let mut concealment = Concealment::new(true, seed);

@@ -9,6 +9,9 @@ use crate::session::{self, Certificate};
 pub struct Config {
     /// Its ICE agent.
     pub ice: ice::Config,
+    /// Whether to connect over TCP where the other side waits for that, from each address of ours. It needs a driver
+    /// that opens streams; where there is none, nothing is lost but that failure may be told a little later. Yes.
+    pub active_tcp: bool,
     /// Whether host candidates are told under `.local` names in place of the machine's addresses, and nothing else
     /// that is told gives those away (draft-ietf-mmusic-mdns-ice-candidates). The driver has to answer for the
     /// names: [`Event::PublishName`](super::Event::PublishName). Only peers on the same link can look them up. No.
@@ -32,6 +35,7 @@ impl Default for Config {
         let session = session::Config::default();
         Self {
             ice: ice::Config::default(),
+            active_tcp: true,
             mdns_candidates: false,
             certificate: session.certificate,
             max_message_size: session.max_message_size,

@@ -1,11 +1,12 @@
 //! What a peer reports.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::names::ResolveId;
 use super::state::ConnectionState;
 use crate::ice;
 use crate::jsep::{SignalingState, TrickledCandidate};
+use crate::path::PathId;
 use crate::session::{ChannelConfig, ChannelId, MessageKind};
 
 /// Something happened, or something is asked of the driver. Events come in the order in which they happened.
@@ -36,6 +37,22 @@ pub enum Event {
         request: ResolveId,
         /// The host name.
         name: String,
+    },
+    /// Open a TCP stream from `local`, whose port is 0 where any will do, to `remote`. Answer with
+    /// `Peer::handle_stream_opened`, or with `Peer::handle_stream_closed` if it cannot be opened.
+    OpenStream {
+        /// The path that the stream is for: its only stream.
+        path: PathId,
+        /// What to bind to. For simultaneous-open, an address at which the driver listens too.
+        local: SocketAddr,
+        /// What to connect to.
+        remote: SocketAddr,
+    },
+    /// Close the stream of this path, or stop opening it. No answer is expected, and what was sent before is still
+    /// to be delivered.
+    CloseStream {
+        /// The path of the stream.
+        path: PathId,
     },
     /// Answer for this name by multicast DNS on the link that the address is on (RFC 6762), until it is withdrawn.
     /// It comes before the candidate that has the name.

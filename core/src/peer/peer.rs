@@ -1,5 +1,7 @@
 //! The peer itself.
 
+mod streams;
+
 use core::num::{NonZeroU16, NonZeroU64};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -48,6 +50,12 @@ pub struct Peer {
     /// We have closed; what is still sent is the farewell.
     leaving: bool,
     unsent: u64,
+    /// Whether to connect over TCP.
+    active_tcp: bool,
+    /// The other side waits for streams.
+    connects: bool,
+    /// Addresses that we connect from without having told so.
+    untold: BTreeSet<IpAddr>,
 }
 
 /// What was received or written and not used, by reason.
@@ -64,7 +72,7 @@ pub struct Counters {
 
 impl Peer {
     /// The smallest buffer that holds everything a peer sends, in bytes.
-    pub const MIN_BUFFER: usize = 1500;
+    pub const MIN_BUFFER: usize = 1502;
 
     /// Makes a peer.
     ///
@@ -98,6 +106,9 @@ impl Peer {
             remote_lite: false,
             leaving: false,
             unsent: 0,
+            active_tcp: config.active_tcp,
+            connects: false,
+            untold: BTreeSet::new(),
         })
     }
 
@@ -116,6 +127,7 @@ impl Peer {
     ) -> Result<(), ice::CandidateError> {
         let now = self.line.advance(now);
         self.agent.add_local_candidate(LocalCandidate::host(Protocol::Udp, base, local_preference), now)?;
+        self.connect_from_everywhere(now);
         self.follow(now);
         Ok(())
     }
@@ -275,6 +287,7 @@ impl Peer {
         let now = self.line.advance(now);
         for (candidate, ip) in self.names.answer(request, addresses) {
             if let Ok(candidate) = candidate.to_candidate(Some(ip)) {
+                self.consider_connecting(&candidate, now);
                 // An address that the agent refuses is no better than no address.
                 let _ = self.agent.add_remote_candidate(candidate, now);
             }
@@ -294,14 +307,18 @@ impl Peer {
         if let Some(transmit) = self.agent.poll_transmit(buf) {
             return Some(transmit);
         }
-        while let Some(len) = self.session.poll_transmit(buf) {
+        let (header, payload) = buf.split_at_mut(self.agent.header_len());
+        while let Some(len) = self.session.poll_transmit(payload) {
             if let Some(path) = self.agent.send(len, self.line.now()) {
-                return Some(Transmit { path, len });
+                header.copy_from_slice(&ice::frame_header(len as u16)[..header.len()]);
+                return Some(Transmit { path, len: header.len() + len });
             }
             self.unsent += 1;
         }
         if self.leaving && self.session.poll_timeout().is_none() {
-            self.agent.close(self.line.now());
+            let now = self.line.now();
+            self.agent.close(now);
+            self.follow(now);
         }
         None
     }
@@ -478,8 +495,8 @@ impl Peer {
 
     /// Our candidates, as the other side is told of them.
     fn candidates(&self) -> Vec<CandidateAttribute> {
-        let locals = self.agent.local_candidates().iter();
-        locals.filter_map(|local| self.concealment.tell(&local.candidate)).collect()
+        let told = self.agent.local_candidates().iter().filter(|local| self.tells(local));
+        told.filter_map(|local| self.concealment.tell(&local.candidate)).collect()
     }
 
     /// Has a description created with the credentials in use, or with fresh ones if it is to restart ICE.
@@ -567,7 +584,10 @@ impl Peer {
                 asked.map_err(|TooManyNames| Error::TooManyNames(name.clone()))
             }
             Host::Address(_) => match candidate.to_candidate(None) {
-                Ok(candidate) => Ok(self.agent.add_remote_candidate(candidate, now)?),
+                Ok(candidate) => {
+                    self.consider_connecting(&candidate, now);
+                    Ok(self.agent.add_remote_candidate(candidate, now)?)
+                }
                 Err(_unusable) => Ok(()),
             },
         }
@@ -624,7 +644,7 @@ impl Peer {
     fn follow(&mut self, now: Instant) {
         while let Some(event) = self.agent.poll_event() {
             match event {
-                ice::Event::LocalCandidate(local) => {
+                ice::Event::LocalCandidate(local) if self.tells(&local) => {
                     if let Some(name) = self.concealment.admit(&local.candidate) {
                         let address = local.candidate.address.ip();
                         self.events.push_back(Event::PublishName { name, address });
@@ -633,13 +653,20 @@ impl Peer {
                         self.announce(&told);
                     }
                 }
+                ice::Event::OpenStream { path, local, remote } => {
+                    self.events.push_back(Event::OpenStream { path, local, remote });
+                }
+                ice::Event::CloseStream { path } => self.events.push_back(Event::CloseStream { path }),
                 ice::Event::SelectedPairChange(pair) => self.events.push_back(Event::SelectedPairChange(pair)),
                 ice::Event::RestartFailed(why) => self.events.push_back(Event::IceRestartFailed(why)),
-                ice::Event::NetworkChange(change) => self.events.push_back(Event::NetworkChange(change)),
+                ice::Event::NetworkChange(change) => {
+                    self.events.push_back(Event::NetworkChange(change));
+                    self.connect_from_everywhere(now);
+                }
                 ice::Event::StateChange(state) if !self.leaving => {
                     self.events.push_back(Event::IceStateChange(state));
                 }
-                ice::Event::StateChange(_) | ice::Event::RoleChange(_) => {}
+                ice::Event::LocalCandidate(_) | ice::Event::StateChange(_) | ice::Event::RoleChange(_) => {}
             }
         }
         // Our checks are answered before the other side has our answer. A handshake that began then would wait

@@ -1,5 +1,7 @@
 //! Two peers in virtual time over a link that loses nothing. Random networks are in `conformance`.
 
+mod streams;
+
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::net::SocketAddr;

@@ -5,8 +5,7 @@ use core::str::FromStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{MAX_LINE_BYTES, clip};
-use crate::ice::{Candidate, CandidateKind, Foundation};
-use crate::path::Protocol;
+use crate::ice::{Candidate, CandidateKind, Foundation, TcpType, Transport};
 
 /// A candidate as it stands in a description, or travels alone while trickling.
 ///
@@ -62,17 +61,6 @@ pub enum Host {
     Name(String),
 }
 
-/// Which side of a TCP candidate opens the connection (RFC 6544 section 4.5).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum TcpType {
-    /// The candidate's owner opens it.
-    Active,
-    /// The candidate's owner waits for it.
-    Passive,
-    /// Both at once.
-    SimultaneousOpen,
-}
-
 impl CandidateAttribute {
     /// How `candidate` is told to the other side.
     #[must_use]
@@ -80,9 +68,9 @@ impl CandidateAttribute {
         Self {
             foundation: candidate.foundation,
             component: 1,
-            transport: match candidate.protocol {
-                Protocol::Udp => CandidateTransport::Udp,
-                Protocol::Tcp => CandidateTransport::Tcp,
+            transport: match candidate.transport {
+                Transport::Udp => CandidateTransport::Udp,
+                Transport::Tcp(_) => CandidateTransport::Tcp,
             },
             priority: candidate.priority,
             host: Host::Address(candidate.address.ip()),
@@ -90,7 +78,7 @@ impl CandidateAttribute {
             kind: CandidateType::Known(candidate.kind),
             related_host: candidate.related.map(|related| Host::Address(related.ip())),
             related_port: candidate.related.map(|related| related.port()),
-            tcp_type: (candidate.protocol == Protocol::Tcp).then_some(TcpType::Passive),
+            tcp_type: candidate.transport.tcp_type(),
             generation: None,
             ufrag: None,
             network_id: None,
@@ -140,10 +128,9 @@ impl CandidateAttribute {
         if self.component != 1 {
             return Err(Unusable::Component(self.component));
         }
-        let protocol = match (&self.transport, self.tcp_type) {
-            (CandidateTransport::Udp, _) => Protocol::Udp,
-            (CandidateTransport::Tcp, Some(TcpType::Passive | TcpType::SimultaneousOpen)) => Protocol::Tcp,
-            (CandidateTransport::Tcp, Some(TcpType::Active)) => return Err(Unusable::ActiveTcp),
+        let transport = match (&self.transport, self.tcp_type) {
+            (CandidateTransport::Udp, _) => Transport::Udp,
+            (CandidateTransport::Tcp, Some(tcp_type)) => Transport::Tcp(tcp_type),
             (CandidateTransport::Tcp, None) => return Err(Unusable::NoTcpType),
             (CandidateTransport::Other(name), _) => return Err(Unusable::Transport(name.clone())),
         };
@@ -154,9 +141,6 @@ impl CandidateAttribute {
         if !matches!(self.priority, 1..=0x7fff_ffff) {
             return Err(Unusable::Priority(self.priority));
         }
-        if self.port == 0 {
-            return Err(Unusable::Port);
-        }
         let ip = match (&self.host, resolved) {
             (Host::Address(ip), _) => *ip,
             (Host::Name(_), Some(ip)) => ip,
@@ -165,18 +149,15 @@ impl CandidateAttribute {
         if !is_destination(ip) {
             return Err(Unusable::Address(ip));
         }
+        let address = transport.told(SocketAddr::new(ip, self.port));
+        if address.port() == 0 {
+            return Err(Unusable::Port);
+        }
         let related = match (&self.related_host, self.related_port) {
             (Some(Host::Address(ip)), port) => Some(SocketAddr::new(*ip, port.unwrap_or(0))),
             _ => None,
         };
-        Ok(Candidate {
-            kind,
-            protocol,
-            address: SocketAddr::new(ip, self.port),
-            priority: self.priority,
-            foundation: self.foundation,
-            related,
-        })
+        Ok(Candidate { kind, transport, address, priority: self.priority, foundation: self.foundation, related })
     }
 
     /// Groups candidates that share a fate (RFC 8445 section 5.1.1.3).
@@ -352,7 +333,7 @@ impl CandidateAttribute {
                 let port = number(value, 65_535).map(|port| port as u16);
                 set(&mut self.related_port, F::RelatedPort, value, port)
             }
-            "tcptype" => set(&mut self.tcp_type, F::TcpType, value, TcpType::read(value)),
+            "tcptype" => set(&mut self.tcp_type, F::TcpType, value, tcp_type(value)),
             "generation" => set(&mut self.generation, F::Generation, value, number(value, u32::MAX)),
             "ufrag" => set(&mut self.ufrag, F::Ufrag, value, Some(value.to_owned())),
             "network-id" => set(&mut self.network_id, F::NetworkId, value, number(value, u32::MAX)),
@@ -417,18 +398,8 @@ impl Host {
     }
 }
 
-impl TcpType {
-    fn read(word: &str) -> Option<Self> {
-        [Self::Active, Self::Passive, Self::SimultaneousOpen].into_iter().find(|t| t.as_str() == word)
-    }
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Passive => "passive",
-            Self::SimultaneousOpen => "so",
-        }
-    }
+fn tcp_type(word: &str) -> Option<TcpType> {
+    [TcpType::Active, TcpType::Passive, TcpType::SimultaneousOpen].into_iter().find(|t| t.as_str() == word)
 }
 
 impl fmt::Display for CandidateAttribute {
@@ -442,7 +413,7 @@ impl fmt::Display for CandidateAttribute {
             write!(f, " rport {port}")?;
         }
         if let Some(tcp_type) = self.tcp_type {
-            write!(f, " tcptype {}", tcp_type.as_str())?;
+            write!(f, " tcptype {tcp_type}")?;
         }
         if let Some(generation) = self.generation {
             write!(f, " generation {generation}")?;
@@ -598,8 +569,6 @@ pub enum Unusable {
     Component(u16),
     /// It is for this transport.
     Transport(String),
-    /// A TCP candidate whose owner will open the connection: there is nothing to connect to.
-    ActiveTcp,
     /// A TCP candidate that does not say who opens the connection.
     NoTcpType,
     /// It is of this type.
@@ -619,7 +588,6 @@ impl fmt::Display for Unusable {
         match self {
             Self::Component(n) => write!(f, "candidate is for component {n}"),
             Self::Transport(word) => write!(f, "candidate is for the transport {word:?}"),
-            Self::ActiveTcp => f.write_str("candidate is an active TCP one, which nobody can connect to"),
             Self::NoTcpType => f.write_str("TCP candidate has no tcptype"),
             Self::Type(word) => write!(f, "candidate is of the type {word:?}"),
             Self::Priority(n) => write!(f, "candidate has priority {n}, outside of 1 to 2147483647"),

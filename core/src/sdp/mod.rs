@@ -15,7 +15,7 @@ mod tests;
 
 pub use attribute::{Attribute, Group, Setup};
 pub use candidate::{
-    CandidateAttribute, CandidateField, CandidateTransport, CandidateType, Host, InvalidCandidate, TcpType, Unusable,
+    CandidateAttribute, CandidateField, CandidateTransport, CandidateType, Host, InvalidCandidate, Unusable,
 };
 pub(crate) use description::Line;
 pub use description::{MediaSection, Origin, SessionDescription};

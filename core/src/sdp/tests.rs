@@ -66,7 +66,8 @@ fn chromium_is_understood() {
     let reflexive = reflexive.to_candidate(None).unwrap();
     assert_eq!(reflexive.kind, ice::CandidateKind::ServerReflexive);
     assert_eq!(reflexive.related, Some("0.0.0.0:0".parse().unwrap()));
-    assert_eq!(tcp.to_candidate(None), Err(Unusable::ActiveTcp));
+    let tcp = tcp.to_candidate(None).unwrap();
+    assert_eq!((tcp.transport, tcp.address.port()), (ice::Transport::Tcp(ice::TcpType::Active), 9));
 }
 
 #[test]
@@ -196,7 +197,10 @@ fn candidates_in_every_dialect() {
     assert_eq!(chromium.to_string(), text);
     assert_eq!((chromium.generation(), chromium.ufrag()), (Some(2), Some("Ab+/")));
     assert_eq!((chromium.network_id(), chromium.network_cost()), (Some(3), Some(50)));
-    assert_eq!((chromium.tcp_type(), chromium.extension("flavour")), (Some(TcpType::SimultaneousOpen), Some("mint")));
+    assert_eq!(
+        (chromium.tcp_type(), chromium.extension("flavour")),
+        (Some(ice::TcpType::SimultaneousOpen), Some("mint"))
+    );
     assert_eq!(chromium.related_host(), Some(&Host::Address("10.0.0.1".parse().unwrap())));
     assert_eq!(chromium.related_port(), Some(4));
 
@@ -262,6 +266,9 @@ fn unusable_candidates_say_why() {
     assert_eq!(unusable("candidate:1 1 udp 0 192.0.2.1 1 typ host"), Unusable::Priority(0));
     assert_eq!(unusable("candidate:1 1 udp 2147483648 192.0.2.1 1 typ host"), Unusable::Priority(1 << 31));
     assert_eq!(unusable("candidate:1 1 udp 1 192.0.2.1 0 typ host"), Unusable::Port);
+    assert_eq!(unusable("candidate:1 1 tcp 1 192.0.2.1 0 typ host tcptype passive"), Unusable::Port);
+    let active = "candidate:1 1 tcp 1 192.0.2.1 0 typ host tcptype active".parse::<CandidateAttribute>().unwrap();
+    assert_eq!(active.to_candidate(None).unwrap().address.port(), 9, "its port means nothing");
     for address in ["0.0.0.0", "255.255.255.255", "224.0.0.251", "::", "ff02::fb", "::ffff:192.0.2.1"] {
         let reason = Unusable::Address(address.parse().unwrap());
         assert_eq!(unusable(&format!("candidate:1 1 udp 1 {address} 1 typ host")), reason);
@@ -281,8 +288,10 @@ fn our_own_candidates_read_back() {
         related: Some("203.0.113.1:3".parse().unwrap()),
         ..ours
     };
+    let tcp = |tcp_type| ice::LocalCandidate::host(ice::Transport::Tcp(tcp_type), base, 65_535).candidate;
+    let tcp = [ice::TcpType::Active, ice::TcpType::Passive, ice::TcpType::SimultaneousOpen].map(tcp);
     let credentials = ice::Credentials::new("abcd", "0123456789012345678901").unwrap();
-    for candidate in [ours, relayed] {
+    for candidate in [ours, relayed].into_iter().chain(tcp) {
         let written = CandidateAttribute::new(&candidate).with_ufrag(&credentials);
         let read: CandidateAttribute = written.to_string().parse().unwrap();
         assert_eq!(read, written);

@@ -1,4 +1,4 @@
-//! The timer of one request over an unreliable transport (RFC 8489 section 6.2.1).
+//! The timer of one request (RFC 8489 section 6.2).
 
 use core::time::Duration;
 
@@ -34,6 +34,12 @@ impl RetransmissionConfig {
         let rest = lifetime.saturating_sub(config.lifetime());
         config.rm = u32::try_from(rest.as_millis().div_ceil(rto.as_millis().max(1))).unwrap_or(u32::MAX);
         config
+    }
+
+    /// Sent once, over a transport that loses nothing, and failed after `timeout`: Ti (RFC 8489 section 6.2.2).
+    #[must_use]
+    pub const fn reliable(timeout: Duration) -> Self {
+        Self { rto: timeout, rc: 1, rm: 1 }
     }
 
     /// From the first sending to the failure.
@@ -132,6 +138,16 @@ mod tests {
         assert_eq!(timer.handle_timeout(late), Due::Again);
         assert_eq!(timer.handle_timeout(late), Due::Nothing);
         assert_eq!(timer.poll_timeout(), late + Duration::from_secs(1));
+    }
+
+    #[test]
+    fn over_a_reliable_transport_a_request_is_sent_once() {
+        let mut timer =
+            Retransmission::new(RetransmissionConfig::reliable(Duration::from_millis(39_500)), Instant::ZERO);
+        assert_eq!(timer.poll_timeout(), Instant::from_millis(39_500));
+        assert_eq!(timer.handle_timeout(Instant::from_millis(39_499)), Due::Nothing);
+        assert_eq!(timer.handle_timeout(Instant::from_millis(39_500)), Due::Failed);
+        assert_eq!(timer.sent(), 1);
     }
 
     #[test]

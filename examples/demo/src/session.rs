@@ -311,7 +311,8 @@ impl Talk<'_> {
             Event::SelectedPairChange(pair) => {
                 let (local, remote) = (&pair.local.candidate, &pair.remote);
                 let (ours, theirs) = (local.address, remote.address);
-                self.session.tell(&format!("path {} {ours} to {} {theirs}, UDP", local.kind, remote.kind));
+                let transport = local.transport;
+                self.session.tell(&format!("path {} {ours} to {} {theirs}, {transport}", local.kind, remote.kind));
             }
             Event::Channel(channel) if channel.protocol() == FILE && self.transfers.len() < MAX_TRANSFERS => {
                 self.transfers.spawn(async move { ("received", file::receive(&channel).await) });

@@ -6,7 +6,8 @@ use super::{Agent, MAX_LOCAL_CANDIDATES, Occupant};
 use crate::ice::interface::rank;
 use crate::ice::pair::PairKey;
 use crate::ice::{
-    CandidateKind, Event, HostSocket, LocalCandidate, NetworkChange, PairFate, PairState, PathAfterChange,
+    CandidateKind, Event, HostSocket, LocalCandidate, NetworkChange, PairFate, PairState, PathAfterChange, TcpType,
+    Transport,
 };
 use crate::path::Protocol;
 use crate::time::Instant;
@@ -24,13 +25,20 @@ impl Agent {
             return;
         }
         let is_there = |local: &LocalCandidate| {
-            sockets.iter().any(|socket| socket.base == local.base && socket.protocol == local.candidate.protocol)
+            let transport = local.candidate.transport;
+            sockets.iter().any(|socket| match transport {
+                // Its streams have sockets of their own.
+                Transport::Tcp(TcpType::Active) => socket.base.ip() == local.base.ip(),
+                _ => socket.base == local.base && socket.protocol == transport.protocol(),
+            })
         };
         let hosts = || self.present.iter().filter(|local| local.candidate.kind == CandidateKind::Host);
-        let gone: Vec<(Protocol, SocketAddr)> =
-            hosts().filter(|local| !is_there(local)).map(|local| (local.candidate.protocol, local.base)).collect();
+        let gone: Vec<(Protocol, SocketAddr)> = hosts()
+            .filter(|local| !is_there(local))
+            .map(|local| (local.candidate.transport.protocol(), local.base))
+            .collect();
         let known = |socket: &HostSocket| {
-            hosts().any(|local| local.base == socket.base && local.candidate.protocol == socket.protocol)
+            hosts().any(|local| local.base == socket.base && local.candidate.transport.protocol() == socket.protocol)
         };
         let new: Vec<(HostSocket, u16)> = rank(sockets).into_iter().filter(|(socket, _)| !known(socket)).collect();
         let before = self.in_use();
@@ -83,7 +91,7 @@ impl Agent {
     }
 
     fn withdraw_base(&mut self, protocol: Protocol, base: SocketAddr, now: Instant) -> bool {
-        let is_gone = |local: &LocalCandidate| local.base == base && local.candidate.protocol == protocol;
+        let is_gone = |local: &LocalCandidate| local.base == base && local.candidate.transport.protocol() == protocol;
         if !self.present.iter().any(is_gone) {
             return false;
         }

@@ -148,8 +148,9 @@ impl Agent {
             return Some(key);
         }
         let local = self.local_at(path)?;
+        let transport = self.locals[local].candidate.transport.opposite();
         let of = self.generation(generation)?;
-        let remote = match of.remote_at(path.protocol, path.remote) {
+        let remote = match of.remote_at(transport, transport.told(path.remote)) {
             Some(place) => place,
             None if !is_current => return None,
             None => {
@@ -158,7 +159,7 @@ impl Agent {
                     place,
                     Candidate {
                         kind: CandidateKind::PeerReflexive,
-                        protocol: path.protocol,
+                        transport,
                         address: path.remote,
                         priority: request.priority.unwrap_or(NO_PRIORITY),
                         foundation: Foundation::of_peer_reflexive(place),
@@ -168,14 +169,16 @@ impl Agent {
                 place
             }
         };
-        self.form_pair(generation, local, remote)
+        self.form_pair_on(path_id, generation, local, remote)
     }
 
     /// The place of our candidate that receives on a path: that of the host or the relay, if there is one.
     fn local_at(&self, path: Path) -> Option<usize> {
         let at = |place: &usize| {
             let local = &self.locals[*place];
-            self.costs[*place].is_some() && local.base == path.local && local.candidate.protocol == path.protocol
+            self.costs[*place].is_some()
+                && local.base == path.local
+                && local.candidate.transport.protocol() == path.protocol
         };
         let own = |place: &usize| self.locals[*place].candidate.address == path.local;
         (0..self.locals.len()).filter(at).max_by_key(own)
@@ -311,20 +314,20 @@ impl Agent {
             return;
         }
         let base = self.locals[local].base;
-        let known = |candidate: &&LocalCandidate| candidate.base == base && candidate.candidate.address == mapped;
+        let transport = self.locals[local].candidate.transport;
+        let known = |known: &&LocalCandidate| {
+            known.base == base
+                && known.candidate.transport == transport
+                && known.candidate.address == transport.told(mapped)
+        };
         let valid = self.locals.iter().find(known).copied().unwrap_or_else(|| LocalCandidate {
             candidate: Candidate {
                 kind: CandidateKind::PeerReflexive,
                 address: mapped,
                 priority: check.priority,
-                foundation: Foundation::of(
-                    CandidateKind::PeerReflexive,
-                    base.ip(),
-                    None,
-                    self.locals[local].candidate.protocol,
-                ),
+                foundation: Foundation::of(CandidateKind::PeerReflexive, base.ip(), None, transport),
                 related: Some(base),
-                protocol: self.locals[local].candidate.protocol,
+                transport,
             },
             base,
         });

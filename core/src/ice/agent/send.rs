@@ -7,7 +7,7 @@ use crate::ice::binding;
 use crate::ice::candidate::peer_reflexive_priority;
 use crate::ice::checks::{Check, Purpose};
 use crate::ice::pair::PairKey;
-use crate::ice::{PairState, Role};
+use crate::ice::{PairFate, PairState, Role, frame_header};
 use crate::path::{PathId, Transmit};
 use crate::stun::{AttributeType, ErrorCode, Retransmission, RetransmissionConfig, TransactionId};
 use crate::time::Instant;
@@ -37,10 +37,16 @@ pub(super) enum Outgoing {
 impl Agent {
     /// Sends a check for a pair (RFC 8445 section 7.2).
     pub(super) fn send_check(&mut self, key: PairKey, now: Instant) {
+        if !self.prepare_stream(key) {
+            self.fail_pair(self.current.number, key, PairFate::StreamClosed);
+            return;
+        }
         let config = RetransmissionConfig {
             rto: scaled_rto(self.config.retransmission.rto, self.pacing, self.current.list.active()),
             ..self.config.retransmission
         };
+        let path = self.current.list.get(key).path;
+        let config = self.retransmission_on(path, config, self.config.retransmission.lifetime());
         let nominate = self.role == Role::Controlling && self.current.nominating == Some(key);
         let pair = self.current.list.get_mut(key);
         let stale = core::mem::replace(&mut pair.superseded, pair.check.take());
@@ -69,12 +75,13 @@ impl Agent {
     /// It is repeated like any request until the next one is due: sent once, six of them in a row are lost
     /// every few hours where one datagram in ten is, and consent with them.
     pub(super) fn send_consent_check(&mut self, now: Instant) {
-        let Some(Selected { generation: number, pair, nominated, .. }) = self.selected else { return };
+        let Some(Selected { generation: number, pair, path, nominated, .. }) = self.selected else { return };
         let Some(generation) = self.generation(number) else { return };
         let round_trip = generation.list.get(pair).stats.round_trip.unwrap_or_default();
         let rto = self.config.retransmission.rto.max(round_trip * 2);
         let config =
             RetransmissionConfig::within(rto, self.config.consent_interval * 4 / 5, self.config.consent_lifetime);
+        let config = self.retransmission_on(path, config, self.config.consent_lifetime);
         let nominate = self.role == Role::Controlling && nominated;
         self.send_request(number, pair, Purpose::Consent, nominate, config, now);
     }
@@ -84,7 +91,9 @@ impl Agent {
         let Some(of) = self.generation(generation) else { return };
         let round_trip = of.list.get(key).quality.round_trip().unwrap_or_default();
         let rto = self.config.retransmission.rto.max(round_trip * 2);
+        let path = of.list.get(key).path;
         let config = RetransmissionConfig::within(rto, self.config.consent_interval, self.config.consent_lifetime);
+        let config = self.retransmission_on(path, config, self.config.consent_lifetime);
         self.send_request(generation, key, Purpose::Consent, false, config, now);
     }
 
@@ -109,22 +118,29 @@ impl Agent {
 
     /// Writes a datagram; none if it has become pointless since.
     pub(super) fn write(&mut self, outgoing: Outgoing, buf: &mut [u8]) -> Option<Transmit> {
-        let (path, written) = match outgoing {
+        let path = match outgoing {
+            Outgoing::Request(id) => self.checks.get(id)?.path,
+            Outgoing::Success { path, .. } | Outgoing::Error { path, .. } => path,
+        };
+        let (header, buf) = buf.split_at_mut_checked(self.framing_len(path))?;
+        let written = match outgoing {
             Outgoing::Request(id) => {
                 let check = self.checks.get(id)?;
                 let generation = self.generation(check.generation)?;
                 let remote = generation.remote.as_ref()?;
                 let remote = (&remote.credentials, &remote.key);
-                (check.path, binding::write_request(buf, id, check, &generation.credentials, remote))
+                binding::write_request(buf, id, check, &generation.credentials, remote)
             }
-            Outgoing::Success { generation, path, id, mapped } => {
-                (path, binding::write_success(buf, id, mapped, &self.generation(generation)?.key))
+            Outgoing::Success { generation, id, mapped, .. } => {
+                binding::write_success(buf, id, mapped, &self.generation(generation)?.key)
             }
-            Outgoing::Error { generation, path, id, error, unknown } => {
-                (path, binding::write_error(buf, id, error, unknown, &self.generation(generation)?.key))
+            Outgoing::Error { generation, id, error, unknown, .. } => {
+                binding::write_error(buf, id, error, unknown, &self.generation(generation)?.key)
             }
         };
-        written.ok().map(|len| Transmit { path, len })
+        let len = written.ok()?;
+        header.copy_from_slice(&frame_header(len as u16)[..header.len()]);
+        Some(Transmit { path, len: header.len() + len })
     }
 
     fn send_request(
@@ -144,22 +160,24 @@ impl Agent {
         if let Some(of) = of {
             let pair = of.list.get_mut(key);
             pair.stats.requests_sent += 1;
+            let ours = &locals[pair.local].candidate;
+            let path = pair.path;
             let check = Check {
                 pair: key,
                 generation,
-                path: pair.path,
+                path,
                 purpose,
                 role,
                 tie_breaker,
                 use_candidate,
                 nomination,
-                priority: peer_reflexive_priority(locals[pair.local].candidate.priority),
+                priority: peer_reflexive_priority(ours.transport, ours.priority),
                 sent_at: now,
                 timer: Retransmission::new(config, now),
                 superseded: false,
             };
             self.checks.insert(id, check);
-            self.push(Outgoing::Request(id));
+            self.post_request(path, id);
         }
         id
     }

@@ -2,7 +2,7 @@
 
 use super::{Agent, Consent, Liveness, Selected};
 use crate::ice::pair::{Pair, PairKey};
-use crate::ice::{CandidateKind, Event, Failure, Pace, PairFate, PairState, Role, SelectionCause, State};
+use crate::ice::{CandidateKind, Event, Failure, Pace, PairFate, PairState, Role, SelectionCause, State, Transport};
 use crate::time::Instant;
 
 impl Agent {
@@ -21,6 +21,7 @@ impl Agent {
         if self.config.pace == Pace::Own {
             self.send_next_check(now);
         }
+        self.sweep_streams(now);
         self.update_state(now);
     }
 
@@ -43,11 +44,9 @@ impl Agent {
             .map(|selected| selected.consent.silent_from(&self.config));
         let doubt = self.doubt_deadline();
         let (backup, renomination) = (self.next_backup, self.move_deadline());
-        let checks = self.checks.poll_timeout();
-        [checks, pace, postponed, nominate, patience, consent, silence, doubt, backup, renomination]
-            .into_iter()
-            .flatten()
-            .min()
+        let (checks, streams) = (self.checks.poll_timeout(), self.streams.poll_timeout());
+        let path = [consent, silence, doubt, backup, renomination, streams];
+        [checks, pace, postponed, nominate, patience].into_iter().chain(path).flatten().min()
     }
 
     /// Marks a pair as nominated; it will be used, and the others are put aside (RFC 8445 section 8.1).
@@ -192,7 +191,9 @@ impl Agent {
         let Some(best) = self.best_usable(now) else { return };
         let pair = self.current.list.get(best);
         let all_known = self.gathered && self.current.remote_gathered;
-        let direct = self.locals[pair.local].candidate.kind == CandidateKind::Host
+        let local = &self.locals[pair.local].candidate;
+        let direct = local.transport == Transport::Udp
+            && local.kind == CandidateKind::Host
             && self.current.remotes[pair.remote].kind == CandidateKind::Host;
         let better_open = self.current.list.best_open().is_some_and(|open| open > pair.priority);
         let at_best = !better_open && (all_known || direct);
@@ -265,7 +266,7 @@ impl Agent {
                 Failure::NoLocalCandidates
             } else if self.current.remotes.is_empty() {
                 Failure::NoRemoteCandidates
-            } else if list.is_empty() {
+            } else if list.is_empty() && !self.awaited_streams() {
                 Failure::NoPairs
             } else {
                 Failure::NoPairSucceeded

@@ -272,7 +272,7 @@ impl Agent {
 
     /// The other valid pairs of the generation in use with consent, most different from the one in use first: what
     /// ails it may ail all pairs of its base.
-    fn alternatives(&self, now: Instant) -> Vec<PairKey> {
+    pub(super) fn alternatives(&self, now: Instant) -> Vec<PairKey> {
         let Some((generation, selected)) = self.in_use() else { return Vec::new() };
         let Some(of) = self.generation(generation) else { return Vec::new() };
         let in_use = of.list.get(selected);
@@ -298,12 +298,14 @@ impl Agent {
         }
     }
 
-    /// What a path costs whoever pays, and how far it is from direct: less is clearly better.
-    fn standing(&self, pair: &Pair) -> (u16, u32) {
+    /// What a path costs whoever pays, how far it is from direct, and whether it is a stream: less is clearly better.
+    fn standing(&self, pair: &Pair) -> (u16, u32, bool) {
         let relayed = |kind| u32::from(kind == CandidateKind::Relayed);
         let local = &self.locals[pair.local];
         let theirs = self.current.remotes[pair.remote].kind;
-        (self.costs[pair.local].unwrap_or(u16::MAX), relayed(local.candidate.kind) + relayed(theirs))
+        let relays = relayed(local.candidate.kind) + relayed(theirs);
+        let is_stream = local.candidate.transport.tcp_type().is_some();
+        (self.costs[pair.local].unwrap_or(u16::MAX), relays, is_stream)
     }
 }
 
