@@ -668,6 +668,37 @@ mod nomination {
     }
 }
 
+mod lite {
+    use super::*;
+
+    /// A full agent and a lite one.
+    fn full_and_lite() -> World {
+        let mut config = Config::default();
+        let mut world = World::new();
+        world.add(config, Role::Controlling);
+        config.lite = true;
+        world.add(config, Role::Controlled);
+        world.add_local(LEFT, host(L, 1));
+        world.add_local(RIGHT, host(R, 1));
+        let now = world.now;
+        world.agents[LEFT].set_remote_lite(true, now);
+        world
+    }
+
+    #[test]
+    fn it_sends_no_checks_and_no_data_before_a_pair_is_nominated() {
+        let mut world = full_and_lite();
+        world.signal(LEFT, RIGHT);
+        world.run_for(Duration::from_millis(25));
+        assert!(world.sent_by(RIGHT).count() > 0, "it answers");
+        assert_eq!(may_send(&mut world, RIGHT), None, "nothing is nominated yet");
+        assert!(world.run_until(Duration::from_secs(1), |world| world.agents[RIGHT].selected_pair().is_some()));
+        assert!(may_send(&mut world, RIGHT).is_some());
+        world.run_for(Duration::from_secs(60));
+        assert_eq!(world.sent_by(RIGHT).filter(|sent| sent.is_request()).count(), 0);
+    }
+}
+
 mod trickle {
     use super::*;
 

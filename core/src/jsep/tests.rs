@@ -608,7 +608,7 @@ fn a_lite_agent_of_ours_says_so_and_controls_another_lite_one_only() {
         a.negotiation.want_data();
         let offer = a.offer();
         assert_eq!(offer.sdp.contains("a=ice-lite\r\n"), ours);
-        b.set_remote(&offer);
+        let _ = b.set_remote(&offer);
         assert_eq!((a.negotiation.controlling(), b.negotiation.controlling()), (Some(!ours), Some(ours && !theirs)));
         let (answer, applied) = b.answer();
         let start = applied.ice.unwrap();
