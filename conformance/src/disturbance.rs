@@ -5,7 +5,7 @@ use std::time::Duration;
 use frazil::Instant;
 
 use crate::draw::millis;
-use crate::net::{Endpoint, HostId, Jump, Network, Scheduled};
+use frazil_internet::{Endpoint, HostId, Internet, Jump, Scheduled};
 
 /// Disturbances in the order of their times. Those of one side do not overlap.
 #[derive(Clone, Debug, Default)]
@@ -63,7 +63,7 @@ impl Disturbances {
     }
 
     /// Has them happen.
-    pub fn schedule<E: Endpoint, A>(&self, network: &mut Network<E, A>, hosts: [HostId; 2]) {
+    pub fn schedule<E: Endpoint, A>(&self, network: &mut Internet<E, A>, hosts: [HostId; 2]) {
         for disturbance in &self.0 {
             let (host, at) = (hosts[disturbance.side], Instant::ZERO + disturbance.at);
             match disturbance.what {

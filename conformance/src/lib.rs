@@ -1,6 +1,7 @@
 //! What frazil is held against.
 //!
-//! - [`net`]: a network in virtual time, for anything with the contract of frazil's state machines
+//! - [`frazil_internet`]: an internet in virtual time, for anything with the contract of frazil's state machines
+//! - `peer`: a peer on a host of it
 //! - [`topology`] and [`disturbance`]: what a random scenario lays between two hosts, and does to them
 //! - [`cost`]: what one ICE connection costs, measured the same way for every implementation
 //! - [`allocations`]: an allocator that counts
@@ -13,6 +14,7 @@ pub mod allocations;
 pub mod cost;
 pub mod disturbance;
 pub mod draw;
-pub mod net;
+#[cfg(feature = "session")]
+pub mod peer;
 pub mod seeds;
 pub mod topology;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::draw::millis;
-use crate::net::{Conditions, Endpoint, HostId, LinkId, Network, PerMille};
+use frazil_internet::{Conditions, Endpoint, HostId, Internet, LinkId, PerMille};
 
 /// A check is given up after 79 RTOs (RFC 8489 section 6.2.1); 16 pairs at a pace of 50 ms make that 63.2 s.
 const LONGEST_CHECK: Duration = Duration::from_millis(63_200);
@@ -59,11 +59,11 @@ impl Topology {
     }
 
     /// Binds the sockets and lays the links.
-    pub fn build<E: Endpoint, A>(&self, network: &mut Network<E, A>, hosts: [HostId; 2]) -> Vec<LinkId> {
+    pub fn build<E: Endpoint, A>(&self, network: &mut Internet<E, A>, hosts: [HostId; 2]) -> Vec<LinkId> {
         for (host, sockets) in hosts.into_iter().zip(&self.sockets) {
             sockets.iter().for_each(|socket| network.bind(host, socket.address));
         }
-        self.links.iter().map(|link| network.link(link.ends.0, link.ends.1, link.there, link.back)).collect()
+        self.links.iter().map(|link| network.wire(link.ends.0, link.ends.1, link.there, link.back)).collect()
     }
 
     /// When a host knows all its sockets.
@@ -147,6 +147,7 @@ fn random_links(sockets: &[Vec<Socket>; 2], rng: &mut fastrand::Rng, bounds: &Bo
                 jitter: millis(rng, most_delay),
                 loss: PerMille(rng.u16(..=most_lost)),
                 duplication: PerMille(rng.u16(..=100)),
+                ..Conditions::default()
             };
             let (mut there, mut back) = (conditions(), conditions());
             match rng.u8(..16) {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use frazil::Instant;
-use frazil_conformance::net::is_stun;
+use frazil_internet::is_stun;
 
 use crate::counted;
 

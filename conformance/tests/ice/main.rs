@@ -6,8 +6,8 @@ mod scenario;
 use std::time::Duration;
 
 use frazil::ice::{Config, Failure, State};
-use frazil_conformance::net::are_mirror_images;
 use frazil_conformance::seeds;
+use frazil_internet::are_mirror_images;
 
 use run::Run;
 use scenario::Scenario;
@@ -150,9 +150,11 @@ fn the_same_seed_gives_the_same_bytes() {
         let until = Duration::from_secs(60);
         let (this, other) = (Scenario::random(seed), Scenario::random(seed + 1));
         let mut alone = Run::new(&this);
+        alone.talk();
         alone.until(until);
         // Once more, with another pair of agents whose turns fall between these.
         let (mut again, mut between) = (Run::new(&this), Run::new(&other));
+        again.talk();
         while again.step(until) {
             between.step(until);
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use frazil::ice::{Agent, Candidate, Config, Credentials, Event, Failure, LocalCandidate, PairReport, Role, State};
 use frazil::{Instant, Protocol, Seed};
-use frazil_conformance::net::{Counters, HostId, IceEndpoint, IceEvent, LinkId, Network, Scheduled, Sent, Step};
+use frazil_internet::{Counters, HostId, IceEndpoint, IceEvent, Internet, LinkId, Scheduled, Sent, Step};
 
 use crate::scenario::Scenario;
 
@@ -15,7 +15,7 @@ const TALK: Duration = Duration::from_millis(150);
 const WORDS: u8 = 0x80;
 
 pub(crate) struct Run {
-    network: Network<IceEndpoint, Act>,
+    network: Internet<IceEndpoint, Act>,
     hosts: [HostId; 2],
     links: Vec<LinkId>,
     rng: fastrand::Rng,
@@ -66,7 +66,7 @@ enum Signal {
 
 impl Run {
     pub(crate) fn new(scenario: &Scenario) -> Self {
-        let mut network = Network::new(scenario.seed);
+        let mut network = Internet::new(scenario.seed);
         network.start_record();
         let hosts = [0, 1].map(|side| {
             let clock = Instant::ZERO + scenario.sides[side].clock;

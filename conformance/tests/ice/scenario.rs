@@ -6,8 +6,8 @@ use std::time::Duration;
 use frazil::ice::Role;
 use frazil_conformance::disturbance::Disturbances;
 use frazil_conformance::draw::millis;
-use frazil_conformance::net::{Conditions, PerMille};
 use frazil_conformance::topology::{Bounds, Link, Socket, Topology};
+use frazil_internet::{Conditions, PerMille};
 
 /// Loss in both directions up to which two agents have to find each other and to stay together: of the six
 /// consent checks in 30 s all go unanswered once in two thousand times.

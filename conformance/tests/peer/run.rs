@@ -7,14 +7,15 @@ use frazil::jsep::{Description, DescriptionKind, SignalingState, TrickledCandida
 use frazil::peer::{ChannelId, Config, ConnectionState, Event, MessageKind, Peer, Reliability, SendError};
 use frazil::{Instant, Seed, ice};
 use frazil_conformance::disturbance;
-use frazil_conformance::net::{Counters, HostId, LinkId, Network, PeerEndpoint, Scheduled, Sent, Step};
+use frazil_conformance::peer::{Given, PeerEndpoint};
+use frazil_internet::{Counters, HostId, Internet, LinkId, Scheduled, Sent, Step};
 
 use crate::scenario::{self, Scenario, What};
 use crate::talk::{self, End, Message, State};
 
 pub(crate) struct Run<'a> {
     scenario: &'a Scenario,
-    network: Network<PeerEndpoint, Act>,
+    network: Internet<PeerEndpoint, Act>,
     hosts: [HostId; 2],
     links: Vec<LinkId>,
     /// For signalling.
@@ -109,12 +110,13 @@ impl Act {
 
 impl<'a> Run<'a> {
     pub(crate) fn new(scenario: &'a Scenario) -> Self {
-        let mut network = Network::new(scenario.seed);
+        let mut network = Internet::new(scenario.seed);
         let hosts = [0, 1].map(|side| {
             let of = &scenario.sides[side];
             let host = network.add_host(Instant::ZERO + of.clock, |now| {
                 let mut config = Config::default();
                 config.send_buffer = of.send_buffer;
+                config.ice.watch_traffic = scenario.watches_traffic;
                 PeerEndpoint::new(|| Peer::new(config, peer_seed(scenario.seed, side), now).expect("it is possible"))
             });
             network.set_timer_slack(host, of.timer_slack);
@@ -265,11 +267,7 @@ impl<'a> Run<'a> {
         self.sides[side].channels.clear();
     }
 
-    fn call<R: frazil_conformance::net::Given>(
-        &mut self,
-        side: usize,
-        call: impl FnOnce(&mut Peer, Instant) -> R,
-    ) -> R {
+    fn call<R: Given>(&mut self, side: usize, call: impl FnOnce(&mut Peer, Instant) -> R) -> R {
         self.network.with(self.hosts[side], |endpoint, now| endpoint.call(|peer| call(peer, now)))
     }
 

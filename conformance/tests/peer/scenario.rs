@@ -5,8 +5,8 @@ use std::time::Duration;
 use frazil::peer::{ChannelConfig, MessageKind, Reliability};
 use frazil_conformance::disturbance::Disturbances;
 use frazil_conformance::draw::millis;
-use frazil_conformance::net::PerMille;
 use frazil_conformance::topology::{Bounds, Topology};
+use frazil_internet::PerMille;
 
 /// Loss in each direction up to which two peers have to connect and to stay together. Of the six consent checks in
 /// 30 s all go unanswered once in a million times, and so do all flights of a handshake.
@@ -30,6 +30,8 @@ pub(crate) struct Scenario {
     pub(crate) deeds: Vec<Deed>,
     /// Who leaves in the end.
     pub(crate) leaves: usize,
+    /// Whether ICE takes hints from the traffic.
+    pub(crate) watches_traffic: bool,
     /// For the network and the peers.
     pub(crate) seed: u64,
 }
@@ -107,7 +109,17 @@ impl Scenario {
         let many = rng.usize(1..6);
         let channels = (0..many).map(|nth| random_channel(nth, &mut rng)).collect();
         let deeds = if rng.bool() { random_deeds(&mut rng) } else { Vec::new() };
-        Self { topology, disturbances, sides, polite: rng.usize(..2), channels, deeds, leaves: rng.usize(..2), seed }
+        Self {
+            topology,
+            disturbances,
+            sides,
+            polite: rng.usize(..2),
+            channels,
+            deeds,
+            leaves: rng.usize(..2),
+            watches_traffic: true,
+            seed,
+        }
     }
 
     /// The same with clocks that run evenly and timers that fire on time.

@@ -52,6 +52,10 @@ pub struct Config {
     /// How long the selected path may be silent before it is called disconnected. Each side sends a check
     /// every 4 to 6 s, so that one lost datagram does not show. 7 s.
     pub silence: Duration,
+    /// Whether the path in use is doubted, and others asked, as soon as its traffic breaks off; otherwise missing answers
+    /// to consent checks alone tell. It saves seconds when a path dies. It also makes what ICE sends depend on when
+    /// application datagrams come and go, which matters to who replays a session without them. True.
+    pub watch_traffic: bool,
     /// Only answer checks and send none (RFC 8445 section 2.5): for a server with a public address. The other side
     /// must be told.
     pub lite: bool,
@@ -80,6 +84,7 @@ impl Default for Config {
             consent_interval: Duration::from_secs(5),
             consent_lifetime: Duration::from_secs(30),
             silence: Duration::from_secs(7),
+            watch_traffic: true,
             lite: false,
             backups: 1,
             backup_interval: Duration::from_secs(10),

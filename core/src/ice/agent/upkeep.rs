@@ -70,7 +70,8 @@ impl Agent {
         let selected = self.selected.filter(|_| !self.config.lite)?;
         let pair = self.generation(selected.generation)?.list.get(selected.pair);
         let Some(doubt) = selected.doubt else {
-            return selected.liveness.suspect_at(pair.quality.round_trip()?);
+            let watched = self.config.watch_traffic.then_some(selected.liveness)?;
+            return watched.suspect_at(pair.quality.round_trip()?);
         };
         let is_current = selected.generation == self.current.number;
         let search = (is_current && !doubt.searches).then(|| doubt.since + search_after(pair));
@@ -118,15 +119,18 @@ impl Agent {
 
     /// Something arrived on a pair: it is alive, and if it is the one in use, so is the path.
     pub(super) fn heard(&mut self, generation: u32, key: PairKey, is_datagram: bool, now: Instant) {
+        let is_watched = self.config.watch_traffic || !is_datagram;
         let Some(of) = self.generation_mut(generation) else { return };
         let pair = of.list.get_mut(key);
-        pair.last_heard = Some(now);
-        pair.silent = false;
+        if is_watched {
+            pair.last_heard = Some(now);
+            pair.silent = false;
+        }
         let Some(selected) = self.selected.as_mut().filter(|selected| selected.generation == generation) else {
             return;
         };
         if selected.pair != key {
-            if is_datagram {
+            if is_datagram && is_watched {
                 self.heard_elsewhere(key, now);
             }
             return;
@@ -134,7 +138,7 @@ impl Agent {
         selected.elsewhere = None;
         selected.joined |= is_datagram;
         selected.consent.heard(now);
-        if selected.doubt.take().is_some() {
+        if is_watched && selected.doubt.take().is_some() {
             selected.liveness.false_alarm(now);
         }
         if is_datagram {

@@ -4,21 +4,29 @@ use std::time::Duration;
 
 use frazil::Instant;
 
-use super::clock::Clock;
-use super::queue::Ticket;
+use crate::clock::Clock;
+use crate::internet::{HostId, ServerId};
+use crate::queue::Ticket;
 
 /// More timeouts than this within one second of virtual time are an endpoint that never sleeps.
 const BUSY: u32 = 10_000;
 
-pub(super) struct Host<E> {
-    pub(super) clock: Clock,
-    pub(super) endpoint: E,
-    pub(super) timer: Option<Ticket>,
-    pub(super) timer_slack: Duration,
-    pub(super) suspended: bool,
+/// What has an address.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Node {
+    Host(HostId),
+    Server(ServerId),
+}
+
+pub(crate) struct Host<E> {
+    pub(crate) clock: Clock,
+    pub(crate) endpoint: E,
+    pub(crate) timer: Option<Ticket>,
+    pub(crate) timer_slack: Duration,
+    pub(crate) suspended: bool,
     /// The timer fired while the machine was suspended.
-    pub(super) missed_timer: bool,
-    pub(super) counters: Counters,
+    pub(crate) missed_timer: bool,
+    pub(crate) counters: Counters,
     /// Timeouts in the second of virtual time that runs.
     wakes: u32,
     second: u64,
@@ -27,9 +35,9 @@ pub(super) struct Host<E> {
 /// What is counted on a host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counters {
-    /// Datagrams that the endpoint sent.
+    /// Datagrams that the endpoint sent, and what it wrote to streams.
     pub sent: u64,
-    /// Datagrams that reached the endpoint.
+    /// Datagrams that reached the endpoint, and pieces of streams.
     pub received: u64,
     /// Calls of `handle_timeout`.
     pub timeouts: u64,
@@ -40,7 +48,7 @@ pub struct Counters {
 }
 
 impl<E> Host<E> {
-    pub(super) fn new(clock: Clock, endpoint: E) -> Self {
+    pub(crate) fn new(clock: Clock, endpoint: E) -> Self {
         Self {
             clock,
             endpoint,
@@ -55,7 +63,7 @@ impl<E> Host<E> {
     }
 
     /// Notes a call of `handle_timeout` in virtual time `now`.
-    pub(super) fn count_wake(&mut self, now: Instant) {
+    pub(crate) fn count_wake(&mut self, now: Instant) {
         let second = (now - Instant::ZERO).as_secs();
         if second != self.second {
             (self.second, self.wakes) = (second, 0);

@@ -1,4 +1,10 @@
-use super::*;
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use frazil::{Instant, Path, Protocol};
+
+use crate::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -58,17 +64,17 @@ const A: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(192, 0,
 const B: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2)), 2000);
 
 /// Two beacons; the first one's clock starts at 1000 s, the second one's at 5000 s, and it is silent.
-fn beacons(seed: u64, conditions: Conditions) -> (Network<Beacon>, [HostId; 2], LinkId) {
-    let mut network = Network::new(seed);
+fn beacons(seed: u64, conditions: Conditions) -> (Internet<Beacon>, [HostId; 2], LinkId) {
+    let mut network = Internet::new(seed);
     let a = network.add_host(Instant::from_millis(1_000_000), |now| Beacon::new(A, B, now));
     let b = network.add_host(Instant::from_millis(5_000_000), |now| Beacon { next: None, ..Beacon::new(B, A, now) });
     network.bind(a, A);
     network.bind(b, B);
-    let link = network.link(A.ip(), B.ip(), conditions, conditions);
+    let link = network.wire(A.ip(), B.ip(), conditions, conditions);
     (network, [a, b], link)
 }
 
-fn heard(network: &mut Network<Beacon>, until: Instant) -> Vec<Heard> {
+fn heard(network: &mut Internet<Beacon>, until: Instant) -> Vec<Heard> {
     let mut all = Vec::new();
     network.run(until, |_, heard| all.push(heard));
     all
@@ -94,6 +100,7 @@ fn chance_follows_the_seed_and_keeps_to_its_rates() {
         jitter: 3 * SECOND,
         loss: PerMille(250),
         duplication: PerMille(100),
+        ..Conditions::default()
     };
     let counts = |seed| {
         let (mut network, _, _) = beacons(seed, harsh);
@@ -126,11 +133,11 @@ fn a_link_that_is_down_loses_what_is_on_it() {
 
 #[test]
 fn addresses_without_a_link_and_sockets_that_nobody_bound_are_silent() {
-    let mut network: Network<Beacon> = Network::new(1);
+    let mut network: Internet<Beacon> = Internet::new(1);
     let a = network.add_host(Instant::ZERO, |now| Beacon::new(A, B, now));
     network.bind(a, A);
     assert_eq!(heard(&mut network, at_millis(5_000)), []);
-    network.link(A.ip(), B.ip(), Conditions::default(), Conditions::default());
+    network.wire(A.ip(), B.ip(), Conditions::default(), Conditions::default());
     assert_eq!(heard(&mut network, at_millis(10_000)), []);
     assert_eq!(network.counters(a).sent, 10);
 }
@@ -209,7 +216,7 @@ impl Endpoint for Restless {
 #[test]
 #[should_panic(expected = "was woken 10000 times within second 0")]
 fn an_endpoint_that_never_sleeps_is_found() {
-    let mut network: Network<Restless> = Network::new(1);
+    let mut network: Internet<Restless> = Internet::new(1);
     network.add_host(Instant::ZERO, |_| Restless);
     network.run(at_millis(1), |_, ()| ());
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use frazil::ice::{self, Agent, PairReport, Received};
 use frazil::{Instant, Path};
 
-use super::{Endpoint, is_stun};
+use crate::{Endpoint, is_stun};
 
 /// An agent, and an application above it that sends datagrams and hears of those that arrive.
 pub struct IceEndpoint {

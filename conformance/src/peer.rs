@@ -4,7 +4,8 @@ use frazil::jsep::Description;
 use frazil::peer::{Event, Peer};
 use frazil::{Instant, Path};
 
-use super::Endpoint;
+use frazil_internet::Endpoint;
+
 use crate::allocations;
 
 /// A peer, and how much of the heap it holds.

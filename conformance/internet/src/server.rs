@@ -1,0 +1,258 @@
+//! A STUN and TURN server: `turn-server-proto` with sockets in this internet.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use frazil::{Instant, Protocol};
+use turn_server_proto::api::{SocketAllocateError, TcpConnectError, Transmit, TurnServerApi, TurnServerPollRet};
+use turn_server_proto::server::TurnServer as Engine;
+use turn_server_proto::types::stun::TransportType;
+use turn_server_proto::types::{AddressFamily, Instant as EngineInstant};
+
+use crate::internet::InterfaceId;
+use crate::queue::Ticket;
+
+/// A server's configuration. Binding requests are answered on each port, to anybody; allocations are for its users.
+///
+/// It relays UDP only: an allocation for TCP (RFC 6062) is answered with 508.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TurnServer {
+    /// The authentication realm.
+    pub realm: String,
+    /// Names and passwords.
+    pub users: Vec<(String, String)>,
+    /// The ports for UDP, on each address.
+    pub udp: Vec<u16>,
+    /// The ports for TCP, on each address.
+    pub tcp: Vec<u16>,
+    /// The address for relayed addresses of its family; otherwise the first one of the server's.
+    pub relay: Option<IpAddr>,
+    /// The ports for relayed addresses.
+    pub relay_ports: RangeInclusive<u16>,
+    /// How long a nonce is good, at least 30 s.
+    pub nonce_lifetime: Duration,
+}
+
+impl Default for TurnServer {
+    /// UDP and TCP on port 3478, no users.
+    fn default() -> Self {
+        Self {
+            realm: "example.org".to_owned(),
+            users: Vec::new(),
+            udp: vec![3478],
+            tcp: vec![3478],
+            relay: None,
+            relay_ports: 49_152..=65_535,
+            nonce_lifetime: Duration::from_secs(3600),
+        }
+    }
+}
+
+impl TurnServer {
+    /// [`TurnServer::default`] with one user.
+    #[must_use]
+    pub fn with_user(name: &str, password: &str) -> Self {
+        Self { users: vec![(name.to_owned(), password.to_owned())], ..Self::default() }
+    }
+}
+
+/// A server that runs.
+pub(crate) struct Server {
+    config: TurnServer,
+    addresses: Vec<IpAddr>,
+    rng: fastrand::Rng,
+    engines: BTreeMap<Socket, Engine>,
+    /// By relayed address.
+    relays: BTreeMap<SocketAddr, Socket>,
+    pub(crate) interface: InterfaceId,
+    pub(crate) up: bool,
+    pub(crate) timer: Option<Ticket>,
+    acts: VecDeque<Act>,
+    /// Whose packet came last.
+    asker: Option<SocketAddr>,
+}
+
+/// Where clients reach an engine.
+type Socket = (Protocol, SocketAddr);
+
+/// What a server does.
+pub(crate) enum Act {
+    Send { from: SocketAddr, to: SocketAddr, datagram: Vec<u8> },
+    Write { local: SocketAddr, remote: SocketAddr, data: Vec<u8> },
+    Close { local: SocketAddr, remote: SocketAddr },
+}
+
+impl Server {
+    pub(crate) fn new(config: TurnServer, addresses: &[IpAddr], rng: fastrand::Rng, interface: InterfaceId) -> Self {
+        let mut server = Self {
+            config,
+            addresses: addresses.to_vec(),
+            rng,
+            interface,
+            engines: BTreeMap::new(),
+            relays: BTreeMap::new(),
+            up: true,
+            timer: None,
+            acts: VecDeque::new(),
+            asker: None,
+        };
+        server.restart();
+        server
+    }
+
+    /// Runs again, without knowing anything of before.
+    pub(crate) fn restart(&mut self) {
+        self.up = true;
+        self.relays.clear();
+        self.acts.clear();
+        let ports = |protocol, ports: &[u16]| ports.iter().map(|port| (protocol, *port)).collect::<Vec<_>>();
+        let udp = ports(Protocol::Udp, &self.config.udp);
+        let tcp = ports(Protocol::Tcp, &self.config.tcp);
+        let sockets = self.addresses.iter().flat_map(|&address| {
+            udp.iter().chain(&tcp).map(move |&(protocol, port)| (protocol, SocketAddr::new(address, port)))
+        });
+        self.engines = sockets.map(|socket| (socket, self.config.engine(socket))).collect();
+    }
+
+    /// Whether it takes datagrams at this address.
+    pub(crate) fn has_socket(&self, address: SocketAddr) -> bool {
+        self.engines.contains_key(&(Protocol::Udp, address)) || self.relays.contains_key(&address)
+    }
+
+    pub(crate) fn listens(&self, address: SocketAddr) -> bool {
+        self.engines.contains_key(&(Protocol::Tcp, address))
+    }
+
+    pub(crate) fn handle_datagram(&mut self, from: SocketAddr, to: SocketAddr, datagram: Vec<u8>, now: Instant) {
+        let socket = self.relays.get(&to).copied().unwrap_or((Protocol::Udp, to));
+        self.give(socket, Transmit::new(datagram, TransportType::Udp, from, to), now);
+    }
+
+    /// Bytes of a stream; none when it is closed.
+    pub(crate) fn handle_stream(&mut self, from: SocketAddr, to: SocketAddr, data: Vec<u8>, now: Instant) {
+        self.give((Protocol::Tcp, to), Transmit::new(data, TransportType::Tcp, from, to), now);
+    }
+
+    fn give(&mut self, socket: Socket, transmit: Transmit<Vec<u8>>, now: Instant) {
+        let Some(engine) = self.engines.get_mut(&socket) else { return };
+        self.asker = Some(transmit.from);
+        if let Some(answer) = engine.recv(transmit, at(now)) {
+            self.perform(answer.build());
+        }
+    }
+
+    /// Does what is due, and tells when to come again.
+    pub(crate) fn poll(&mut self, now: Instant) -> Instant {
+        let mut next = None;
+        for socket in self.engines.keys().copied().collect::<Vec<_>>() {
+            let until = self.poll_engine(socket, now);
+            next = Some(next.map_or(until, |next: Instant| next.min(until)));
+        }
+        // An engine can ask for right now over and over, when something is over at exactly this moment.
+        next.unwrap_or(now + Duration::from_secs(3600)).max(now + Duration::from_millis(1))
+    }
+
+    pub(crate) fn poll_act(&mut self) -> Option<Act> {
+        self.acts.pop_front()
+    }
+
+    fn perform(&mut self, transmit: Transmit<Vec<u8>>) {
+        let Transmit { data, transport, from, mut to } = transmit;
+        // The engine addresses what answers a Binding request to itself.
+        if let Some(asker) = self.asker
+            && to == from
+        {
+            to = asker;
+        }
+        self.acts.push_back(match transport {
+            TransportType::Udp => Act::Send { from, to, datagram: data },
+            TransportType::Tcp => Act::Write { local: from, remote: to, data },
+        });
+    }
+
+    fn poll_engine(&mut self, socket: Socket, now: Instant) -> Instant {
+        loop {
+            let engine = self.engines.get_mut(&socket).expect("asked for by its key");
+            if let Some(transmit) = engine.poll_transmit(at(now)) {
+                self.perform(transmit);
+                continue;
+            }
+            match engine.poll(at(now)) {
+                TurnServerPollRet::WaitUntil(until) => return Instant::from_nanos(until.as_nanos().unsigned_abs()),
+                TurnServerPollRet::AllocateSocket {
+                    transport,
+                    listen_addr,
+                    client_addr,
+                    allocation_transport,
+                    family,
+                } => {
+                    let relay = self.allocate(socket, allocation_transport, family);
+                    let engine = self.engines.get_mut(&socket).expect("as above");
+                    engine.allocated_socket(
+                        transport,
+                        listen_addr,
+                        client_addr,
+                        allocation_transport,
+                        family,
+                        relay,
+                        at(now),
+                    );
+                }
+                TurnServerPollRet::TcpConnect { relayed_addr, peer_addr, listen_addr, client_addr } => {
+                    let refused = Err(TcpConnectError::Forbidden);
+                    engine.tcp_connected(relayed_addr, peer_addr, listen_addr, client_addr, refused, at(now));
+                }
+                TurnServerPollRet::TcpClose { local_addr, remote_addr } => {
+                    self.acts.push_back(Act::Close { local: local_addr, remote: remote_addr });
+                }
+                TurnServerPollRet::SocketClose { listen_addr, .. } => {
+                    self.relays.remove(&listen_addr);
+                }
+            }
+        }
+    }
+
+    fn allocate(
+        &mut self,
+        socket: Socket,
+        transport: TransportType,
+        family: AddressFamily,
+    ) -> Result<SocketAddr, SocketAllocateError> {
+        if transport != TransportType::Udp {
+            return Err(SocketAllocateError::InsufficientCapacity);
+        }
+        let is_of_family = |ip: &&IpAddr| ip.is_ipv4() == (family == AddressFamily::IPV4);
+        let ip = self.config.relay.iter().chain(&self.addresses).find(is_of_family);
+        let ip = *ip.ok_or(SocketAllocateError::AddressFamilyNotSupported)?;
+        let (first, last) = (*self.config.relay_ports.start(), *self.config.relay_ports.end());
+        let drawn = self.rng.u16(first..=last);
+        let mut ports = (drawn..=last).chain(first..drawn).map(|port| SocketAddr::new(ip, port));
+        let relay = ports.find(|relay| !self.has_socket(*relay)).ok_or(SocketAllocateError::InsufficientCapacity)?;
+        self.relays.insert(relay, socket);
+        Ok(relay)
+    }
+}
+
+impl TurnServer {
+    fn engine(&self, (protocol, address): Socket) -> Engine {
+        let transport = if protocol == Protocol::Tcp { TransportType::Tcp } else { TransportType::Udp };
+        let mut engine = Engine::new(transport, address, self.realm.clone());
+        for (name, password) in &self.users {
+            engine.add_user(name.clone(), password.clone());
+        }
+        engine.set_nonce_expiry_duration(self.nonce_lifetime);
+        engine
+    }
+
+    /// All addresses that it needs.
+    pub(crate) fn addresses(&self, given: &[IpAddr]) -> Vec<IpAddr> {
+        let relay = self.relay.filter(|relay| !given.contains(relay));
+        given.iter().copied().chain(relay).collect()
+    }
+}
+
+fn at(now: Instant) -> EngineInstant {
+    EngineInstant::from_nanos(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))
+}
