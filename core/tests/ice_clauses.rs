@@ -154,6 +154,9 @@ mod candidates {
         let mut world = pair();
         let now = world.now;
         assert!(world.agents[LEFT].add_local_candidate(reflexive(L, L), now).is_err());
+        let server = address("203.0.113.9:3478").ip();
+        let relayed = LocalCandidate::relayed(Protocol::Udp, address(L), address("203.0.113.5:7000"), server, 1);
+        assert!(world.agents[LEFT].add_local_candidate(relayed, now).is_err());
         assert!(world.agents[LEFT].add_local_candidate(reflexive("203.0.113.5:7000", L), now).is_ok());
     }
 
@@ -734,6 +737,19 @@ mod trickle {
         }
         world.tell(RIGHT, LEFT);
         assert!(world.run_until(Duration::from_secs(1), |world| world.agents[LEFT].selected_pair().is_some()));
+    }
+
+    #[test]
+    fn pairs_are_formed_in_the_order_in_which_candidates_come() {
+        let mut world = pair();
+        let now = world.now;
+        let told: Vec<SocketAddr> = [7, 3, 9, 1].map(|n| address(&format!("203.0.113.{n}:9"))).into();
+        for (place, remote) in told.iter().enumerate() {
+            let candidate = host(&remote.to_string(), place as u16).candidate;
+            world.agents[LEFT].add_remote_candidate(candidate, now).unwrap();
+        }
+        let paired: Vec<SocketAddr> = world.agents[LEFT].pairs().map(|pair| pair.remote.address).collect();
+        assert_eq!(paired, told);
     }
 
     #[test]
