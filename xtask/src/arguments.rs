@@ -1,8 +1,13 @@
 //! The options that several commands share.
 
-/// Splits `--name VALUE` or `--name=VALUE` out of `arguments`.
+/// Splits `--name VALUE` or `--name=VALUE` with a number out of `arguments`.
 pub(crate) fn take_number(arguments: &mut Vec<String>, name: &str) -> Result<Option<u64>, String> {
-    let parse = |text: &str| text.parse().map_err(|_| format!("{name} wants a whole number, not `{text}`"));
+    let parse = |text: String| text.parse().map_err(|_| format!("{name} wants a whole number, not `{text}`"));
+    take_value(arguments, name)?.map(parse).transpose()
+}
+
+/// Splits `--name VALUE` or `--name=VALUE` out of `arguments`.
+pub(crate) fn take_value(arguments: &mut Vec<String>, name: &str) -> Result<Option<String>, String> {
     let Some(at) = arguments
         .iter()
         .position(|a| a.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('=')))
@@ -11,12 +16,12 @@ pub(crate) fn take_number(arguments: &mut Vec<String>, name: &str) -> Result<Opt
     };
     let argument = arguments.remove(at);
     if let Some((_, value)) = argument.split_once('=') {
-        return parse(value).map(Some);
+        return Ok(Some(value.to_owned()));
     }
     if at == arguments.len() {
-        return Err(format!("{name} wants a number after it"));
+        return Err(format!("{name} wants something after it"));
     }
-    parse(&arguments.remove(at)).map(Some)
+    Ok(Some(arguments.remove(at)))
 }
 
 /// Takes the flag `name` out of `arguments`, and says whether it was there.

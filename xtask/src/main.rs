@@ -6,6 +6,7 @@ mod counts;
 mod demo;
 mod fuzz;
 mod job;
+mod nat_matrix;
 mod node;
 mod process;
 mod report;
@@ -25,6 +26,10 @@ cargo xtask <command>
   test [STEP…] [--seconds N]     sets up and runs everything, or the steps whose names contain one of the words;
        [--list]                  N is the time for each fuzz target (60); --list only names the steps
   setup                          only installs what `test` needs
+  nat-matrix [--peers]           every pair of network kinds with every set of servers, in virtual time; fails if a cell
+       [--json FILE] [--svg FILE]  is not as it must be; writes to target/nat-matrix unless told otherwise; --peers puts
+                                 other implementations beside and counts instructions; `nat-matrix ten-by-ten` lets
+                                 agents with ten candidates each meet
   fuzz TARGET [--seconds N]      runs one fuzz target, for ever unless told how long; what follows `--` goes to
        [--sanitize] [-- …]       libFuzzer; --sanitize builds it with AddressSanitizer
 ";
@@ -36,6 +41,7 @@ fn main() -> ExitCode {
         Some("demo") => demo::run(&repository, arguments.collect()),
         Some("test") => suite::run(&repository, arguments.collect()),
         Some("setup") => suite::set_up(&repository, arguments.collect()),
+        Some("nat-matrix") => nat_matrix::run(&repository, arguments.collect()),
         Some("fuzz") => fuzz::run(&repository, arguments.collect()),
         Some("help" | "--help" | "-h") => {
             print!("{HELP}");

@@ -8,6 +8,7 @@ use crate::cargo_tool::CargoTool;
 use crate::counts::Counts;
 use crate::fuzz;
 use crate::job::Job;
+use crate::nat_matrix;
 use crate::node;
 use crate::report::Report;
 use crate::repository::Repository;
@@ -24,6 +25,7 @@ const STEPS: &[Step] = &[
     Step { name: "licences", needs: &[Need::Tool(CargoTool::Deny)], run: licences },
     Step { name: "advisories", needs: &[Need::Tool(CargoTool::Deny)], run: advisories },
     Step { name: "instructions", needs: &[Need::program(&["valgrind"])], run: instructions },
+    Step { name: "nat matrix", needs: &[], run: nat_matrix::step },
     Step { name: "browser", needs: BROWSER_NEEDS, run: browser },
     Step { name: "fuzz", needs: fuzz::NEEDS, run: fuzz::all },
 ];

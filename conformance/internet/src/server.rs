@@ -11,7 +11,9 @@ use turn_server_proto::server::TurnServer as Engine;
 use turn_server_proto::types::stun::TransportType;
 use turn_server_proto::types::{AddressFamily, Instant as EngineInstant};
 
+use crate::frames::Frames;
 use crate::internet::InterfaceId;
+use crate::nonces::Nonces;
 use crate::queue::Ticket;
 
 /// A server's configuration. Binding requests are answered on each port, to anybody; allocations are for its users.
@@ -33,6 +35,9 @@ pub struct TurnServer {
     pub relay_ports: RangeInclusive<u16>,
     /// How long a nonce is good, at least 30 s.
     pub nonce_lifetime: Duration,
+    /// Whether channel data that the server writes to a stream is padded, as RFC 8656 section 12.5 has it. The client
+    /// of the same library does not know of that. What clients write may be padded or not.
+    pub pads_channel_data: bool,
 }
 
 impl Default for TurnServer {
@@ -46,6 +51,7 @@ impl Default for TurnServer {
             relay: None,
             relay_ports: 49_152..=65_535,
             nonce_lifetime: Duration::from_secs(3600),
+            pads_channel_data: false,
         }
     }
 }
@@ -69,6 +75,9 @@ pub(crate) struct Server {
     pub(crate) interface: InterfaceId,
     pub(crate) up: bool,
     pub(crate) timer: Option<Ticket>,
+    nonces: Nonces,
+    /// What has come of each client's stream and is not complete.
+    frames: BTreeMap<(SocketAddr, SocketAddr), Frames>,
     acts: VecDeque<Act>,
     /// Whose packet came last.
     asker: Option<SocketAddr>,
@@ -85,7 +94,13 @@ pub(crate) enum Act {
 }
 
 impl Server {
-    pub(crate) fn new(config: TurnServer, addresses: &[IpAddr], rng: fastrand::Rng, interface: InterfaceId) -> Self {
+    pub(crate) fn new(
+        config: TurnServer,
+        addresses: &[IpAddr],
+        mut rng: fastrand::Rng,
+        interface: InterfaceId,
+    ) -> Self {
+        let nonces = Nonces::new(config.realm.clone(), config.users.clone(), rng.fork());
         let mut server = Self {
             config,
             addresses: addresses.to_vec(),
@@ -95,6 +110,8 @@ impl Server {
             relays: BTreeMap::new(),
             up: true,
             timer: None,
+            nonces,
+            frames: BTreeMap::new(),
             acts: VecDeque::new(),
             asker: None,
         };
@@ -106,6 +123,7 @@ impl Server {
     pub(crate) fn restart(&mut self) {
         self.up = true;
         self.relays.clear();
+        self.frames.clear();
         self.acts.clear();
         let ports = |protocol, ports: &[u16]| ports.iter().map(|port| (protocol, *port)).collect::<Vec<_>>();
         let udp = ports(Protocol::Udp, &self.config.udp);
@@ -126,13 +144,27 @@ impl Server {
     }
 
     pub(crate) fn handle_datagram(&mut self, from: SocketAddr, to: SocketAddr, datagram: Vec<u8>, now: Instant) {
-        let socket = self.relays.get(&to).copied().unwrap_or((Protocol::Udp, to));
-        self.give(socket, Transmit::new(datagram, TransportType::Udp, from, to), now);
+        if let Some(&socket) = self.relays.get(&to) {
+            return self.give(socket, Transmit::new(datagram, TransportType::Udp, from, to), now);
+        }
+        let datagram = self.nonces.inward(from, datagram);
+        self.give((Protocol::Udp, to), Transmit::new(datagram, TransportType::Udp, from, to), now);
     }
 
-    /// Bytes of a stream; none when it is closed.
-    pub(crate) fn handle_stream(&mut self, from: SocketAddr, to: SocketAddr, data: Vec<u8>, now: Instant) {
-        self.give((Protocol::Tcp, to), Transmit::new(data, TransportType::Tcp, from, to), now);
+    /// Bytes of a client's stream.
+    pub(crate) fn handle_stream(&mut self, from: SocketAddr, to: SocketAddr, data: &[u8], now: Instant) {
+        self.frames.entry((from, to)).or_default().push(data);
+        while let Some(frame) = self.frames.get_mut(&(from, to)).and_then(Frames::pop) {
+            let frame = self.nonces.inward(from, frame);
+            self.give((Protocol::Tcp, to), Transmit::new(frame, TransportType::Tcp, from, to), now);
+        }
+    }
+
+    /// A client's stream is closed.
+    pub(crate) fn handle_closed(&mut self, from: SocketAddr, to: SocketAddr, now: Instant) {
+        self.frames.remove(&(from, to));
+        // Nothing at all is how the engine is told.
+        self.give((Protocol::Tcp, to), Transmit::new(Vec::new(), TransportType::Tcp, from, to), now);
     }
 
     fn give(&mut self, socket: Socket, transmit: Transmit<Vec<u8>>, now: Instant) {
@@ -165,6 +197,12 @@ impl Server {
             && to == from
         {
             to = asker;
+        }
+        // What is relayed to a peer is the client's, whatever it looks like.
+        let mut data = if self.relays.contains_key(&from) { data } else { self.nonces.outward(to, data) };
+        let is_channel_data = data.first().is_some_and(|first| first >> 6 == 1);
+        if self.config.pads_channel_data && transport == TransportType::Tcp && is_channel_data {
+            data.resize(data.len().next_multiple_of(4), 0);
         }
         self.acts.push_back(match transport {
             TransportType::Udp => Act::Send { from, to, datagram: data },

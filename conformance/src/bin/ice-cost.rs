@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use frazil_conformance::allocations::CountingAllocator;
-use frazil_conformance::cost::Frazil;
+use frazil_conformance::contestant::Frazil;
 use frazil_conformance::cost::command::{self, Entry};
 
 #[global_allocator]

@@ -8,8 +8,10 @@
 
 use std::process::ExitCode;
 
-use super::{Connection, Contender, Wire, connect, instructions};
+use super::{Connection, Wire, connect};
 use crate::allocations::{self, Allocations};
+use crate::contestant::Contestant;
+use crate::instructions::{self, Repetitions, Scope};
 
 /// What one connection of frazil may cost, both agents together.
 pub const BUDGET: u64 = 120_000;
@@ -24,13 +26,13 @@ pub struct Entry {
 impl Entry {
     /// An implementation to compare with.
     #[must_use]
-    pub fn of<C: Contender>() -> Self {
+    pub fn of<C: Contestant>() -> Self {
         Self { name: C::NAME, connect: connect::<C>, budget: None }
     }
 
     /// The implementation that `--check` holds to [`BUDGET`].
     #[must_use]
-    pub fn with_budget<C: Contender>() -> Self {
+    pub fn with_budget<C: Contestant>() -> Self {
         Self { budget: Some(BUDGET), ..Self::of::<C>() }
     }
 }
@@ -136,5 +138,7 @@ fn instructions_of(entry: &Entry) -> Result<u64, String> {
         return Err("a build without optimisation says nothing about cost: build with --release".to_owned());
     }
     let program = std::env::current_exe().map_err(|error| format!("this program cannot find itself: {error}"))?;
-    instructions::per_connection(&program, entry.name).map_err(|error| error.to_string())
+    let repetitions = Repetitions { warm_up: 10, measured: 50 };
+    instructions::per_repetition(&program, &["run", entry.name], repetitions, Scope::Everything)
+        .map_err(|error| error.to_string())
 }

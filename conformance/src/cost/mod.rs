@@ -1,20 +1,20 @@
 //! What one ICE connection costs.
 //!
 //! Two agents with one host candidate each, in memory, 20 ms apart, from their creation until both have
-//! selected a pair and are dropped. [`Contender`] is the seam between this loop, which is the same for
-//! everyone, and an implementation; [`command`] is the command line around it.
+//! selected a pair and are dropped. The loop is the same for every [`Contestant`]; [`command`] is the command line
+//! around it.
 
 pub mod command;
-mod frazil;
-mod instructions;
 mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ::frazil::Instant;
+use frazil::Instant;
 
-pub use self::frazil::Frazil;
+use crate::contestant::{Contestant, Gathered, Role};
+
 pub use wire::Wire;
 
 /// How long a datagram is under way.
@@ -22,9 +22,6 @@ pub const ONE_WAY_DELAY: Duration = Duration::from_millis(20);
 
 /// More than any implementation needs; one that is not connected by then never will be.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Room for one datagram.
-pub const MAX_DATAGRAM: usize = 1500;
 
 /// Which of the two agents.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,43 +53,6 @@ impl Side {
     }
 }
 
-/// An ICE implementation, as the measured loop drives it.
-///
-/// An adapter does what the implementation's documentation asks of a driver and nothing cheaper or dearer;
-/// its own work is counted too, so it only passes on.
-pub trait Contender: Sized {
-    /// The crate and its version.
-    const NAME: &'static str;
-
-    /// What signalling carries from one agent to the other: credentials and the candidate, in the
-    /// implementation's own types, so that nobody pays for text.
-    type Signal;
-
-    /// An agent with fresh random credentials and its one host candidate.
-    fn new(side: Side, now: Instant) -> Self;
-
-    /// What the other side is told.
-    fn signal(&self) -> Self::Signal;
-
-    /// The other side's signal arrives; checks may begin.
-    fn handle_signal(&mut self, signal: Self::Signal, now: Instant);
-
-    /// A datagram arrives from the other side's address.
-    fn handle_datagram(&mut self, datagram: &[u8], now: Instant);
-
-    /// The time that [`Contender::poll_timeout`] named has come.
-    fn handle_timeout(&mut self, now: Instant);
-
-    /// Writes the next datagram, which can only be for the other side, and gives its length.
-    fn poll_transmit(&mut self, buffer: &mut [u8; MAX_DATAGRAM], now: Instant) -> Option<usize>;
-
-    /// When to call [`Contender::handle_timeout`] at the latest.
-    fn poll_timeout(&mut self) -> Option<Instant>;
-
-    /// Whether a pair is selected, so that application data may flow.
-    fn is_connected(&mut self) -> bool;
-}
-
 /// How one connection went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Connection {
@@ -108,18 +68,24 @@ pub struct Connection {
 ///
 /// # Panics
 /// When both sides are not connected within 30 seconds of virtual time.
-pub fn connect<C: Contender>(wire: &mut Wire) -> Connection {
+pub fn connect<C: Contestant>(wire: &mut Wire) -> Connection {
     wire.clear();
     let mut now = Instant::ZERO;
-    let mut controlling = C::new(Side::Controlling, now);
-    let mut controlled = C::new(Side::Controlled, now);
-    let (offer, answer) = (controlling.signal(), controlled.signal());
-    controlled.handle_signal(offer, now);
-    controlling.handle_signal(answer, now);
+    let [mut controlling, mut controlled] =
+        [(Side::Controlling, Role::Controlling), (Side::Controlled, Role::Controlled)].map(|(side, role)| {
+            let mut agent = C::new(role, fresh_seed(), now);
+            let host = Gathered::host(side.address(), u16::MAX);
+            let candidate = agent.add_local_candidate(host, now).expect("a first candidate");
+            agent.end_of_local_candidates(now);
+            (agent, candidate)
+        });
+    introduce(&controlling, &mut controlled.0, now);
+    introduce(&controlled, &mut controlling.0, now);
+    let [(mut controlling, _), (mut controlled, _)] = [controlling, controlled];
     loop {
         wire.send(Side::Controlling, &mut controlling, now);
         wire.send(Side::Controlled, &mut controlled, now);
-        if controlling.is_connected() && controlled.is_connected() {
+        if is_connected(&mut controlling) && is_connected(&mut controlled) {
             return Connection { time: now - Instant::ZERO, datagrams: wire.datagrams(), bytes: wire.bytes() };
         }
         let timeouts = [controlling.poll_timeout(), controlled.poll_timeout()];
@@ -128,9 +94,10 @@ pub fn connect<C: Contender>(wire: &mut Wire) -> Connection {
         now = next.unwrap_or_else(|| panic!("{} waits for nothing", C::NAME)).max(now);
         assert!(now - Instant::ZERO < PATIENCE, "{} is not connected after {PATIENCE:?}", C::NAME);
         if let Some((to, datagram)) = wire.receive(now) {
+            let (base, remote) = (to.address(), to.other().address());
             match to {
-                Side::Controlling => controlling.handle_datagram(datagram, now),
-                Side::Controlled => controlled.handle_datagram(datagram, now),
+                Side::Controlling => controlling.handle_datagram(base, remote, datagram, now),
+                Side::Controlled => controlled.handle_datagram(base, remote, datagram, now),
             }
             continue;
         }
@@ -141,4 +108,21 @@ pub fn connect<C: Contender>(wire: &mut Wire) -> Connection {
             controlled.handle_timeout(now);
         }
     }
+}
+
+/// Tells `to` all there is to know of the other side.
+fn introduce<C: Contestant>((from, candidate): &(C, C::Candidate), to: &mut C, now: Instant) {
+    to.set_remote_credentials(from.credentials(), now);
+    to.add_remote_candidate(candidate.clone(), now);
+    to.end_of_remote_candidates(now);
+}
+
+fn is_connected<C: Contestant>(agent: &mut C) -> bool {
+    agent.selected().is_some_and(|selected| selected.nominated)
+}
+
+/// Another one each time, as from the operating system.
+fn fresh_seed() -> u64 {
+    static GIVEN: AtomicU64 = AtomicU64::new(0);
+    GIVEN.fetch_add(1, Ordering::Relaxed)
 }

@@ -1,8 +1,9 @@
 //! The datagrams under way between the two agents.
 
-use ::frazil::Instant;
+use frazil::Instant;
 
-use super::{Contender, MAX_DATAGRAM, ONE_WAY_DELAY, Side};
+use super::{ONE_WAY_DELAY, Side};
+use crate::contestant::{Contestant, MAX_DATAGRAM};
 
 /// One implementation with one candidate pair has no business having more under way at once.
 const SLOTS: usize = 64;
@@ -39,11 +40,13 @@ impl Wire {
     }
 
     /// Takes all that `from` has to send.
-    pub(super) fn send<C: Contender>(&mut self, from: Side, agent: &mut C, now: Instant) {
+    pub(super) fn send<C: Contestant>(&mut self, from: Side, agent: &mut C, now: Instant) {
         loop {
             assert!(self.under_way < SLOTS, "{} has more than {SLOTS} datagrams under way", C::NAME);
             let slot = &mut self.slots[(self.first + self.under_way) % SLOTS];
-            let Some(len) = agent.poll_transmit(&mut slot.datagram, now) else { return };
+            let Some(outgoing) = agent.poll_transmit(&mut slot.datagram, now) else { return };
+            debug_assert_eq!((outgoing.base, outgoing.remote), (from.address(), from.other().address()));
+            let len = outgoing.len;
             (slot.to, slot.arrival, slot.len) = (from.other(), now + ONE_WAY_DELAY, len);
             self.under_way += 1;
             self.datagrams += 1;

@@ -148,5 +148,5 @@ fn strangers_take_no_heap() {
     }
     assert_eq!(blocks, 0);
     assert_eq!(a.agent.poll_timeout(), timeout, "nothing that a stranger sends wakes anybody");
-    assert_eq!(a.agent.counters().unknown_source, DATAGRAMS.into());
+    assert_eq!(a.agent.counters().unknown_source, u64::from(DATAGRAMS));
 }

@@ -122,13 +122,12 @@ impl<E: Endpoint, A> Internet<E, A> {
                 self.attend(host);
             }
             Node::Server(server) => {
-                let data = match told {
-                    Told::Data(data) => data,
-                    // Nothing at all is how the server is told that its client has gone.
-                    Told::Closed => Vec::new(),
+                let engine = &mut self.servers[server.0];
+                match told {
+                    Told::Data(data) => engine.handle_stream(key.remote, key.local, &data, self.now),
+                    Told::Closed => engine.handle_closed(key.remote, key.local, self.now),
                     Told::Opened | Told::Refused => return,
-                };
-                self.servers[server.0].handle_stream(key.remote, key.local, data, self.now);
+                }
                 self.attend_server(server);
             }
         }

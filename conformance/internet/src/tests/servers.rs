@@ -225,12 +225,12 @@ impl Site {
         assert_eq!(self.pass(seconds(1)), [Said::Permitted(peer.ip())]);
     }
 
-    fn to_peer(&mut self, peer: SocketAddr, data: &[u8]) -> Vec<Said> {
+    fn client_says(&mut self, peer: SocketAddr, data: &[u8]) -> Vec<Said> {
         self.internet.with(self.client, |machine, now| machine.client().send_to(peer, data, now));
         self.pass(seconds(1))
     }
 
-    fn from_peer(&mut self, peer: SocketAddr, to: SocketAddr, data: &[u8]) -> Vec<Said> {
+    fn peer_says(&mut self, peer: SocketAddr, to: SocketAddr, data: &[u8]) -> Vec<Said> {
         let path = Path { protocol: Protocol::Udp, local: peer, remote: to };
         self.internet.with(self.peer, |machine, _| match machine {
             Machine::Peer(probe) => probe.to_send.push_back((path, data.to_vec())),
@@ -242,8 +242,8 @@ impl Site {
     /// Data goes both ways between the client and this peer.
     fn assert_relays(&mut self, relayed: SocketAddr, peer: SocketAddr) {
         let path = Path { protocol: Protocol::Udp, local: peer, remote: relayed };
-        assert_eq!(self.to_peer(peer, b"there"), [Said::Plain(Heard::Datagram(path, b"there".to_vec()))]);
-        assert_eq!(self.from_peer(peer, relayed, b"back"), [Said::FromPeer(peer, b"back".to_vec())]);
+        assert_eq!(self.client_says(peer, b"there"), [Said::Plain(Heard::Datagram(path, b"there".to_vec()))]);
+        assert_eq!(self.peer_says(peer, relayed, b"back"), [Said::FromPeer(peer, b"back".to_vec())]);
     }
 }
 
@@ -265,10 +265,10 @@ fn a_client_behind_a_nat_allocates_and_relays_both_ways() {
         let relayed = site.relayed();
         assert!(relayed.ip() == ip(SERVER) && RELAYS.contains(&relayed.port()), "{relayed}");
         let (peer, stranger) = (PEER.parse().unwrap(), STRANGER.parse().unwrap());
-        assert_eq!(site.from_peer(peer, relayed, b"early"), [], "nobody has permitted it");
+        assert_eq!(site.peer_says(peer, relayed, b"early"), [], "nobody has permitted it");
         site.permit(peer);
         site.assert_relays(relayed, peer);
-        assert_eq!(site.from_peer(stranger, relayed, b"stranger"), []);
+        assert_eq!(site.peer_says(stranger, relayed, b"stranger"), []);
         // The same by a channel.
         site.internet.with(site.client, |machine, now| {
             let client = machine.client();
@@ -279,7 +279,7 @@ fn a_client_behind_a_nat_allocates_and_relays_both_ways() {
         site.assert_relays(relayed, peer);
         // Refreshed for hours, beyond the life of a nonce, as long as something keeps the mapping of the NAT alive.
         for _ in 0..3 * 60 {
-            assert_eq!(site.to_peer(peer, b"still there").len(), 1);
+            assert_eq!(site.client_says(peer, b"still there").len(), 1);
             assert_eq!(site.pass(seconds(59)), []);
         }
         site.assert_relays(relayed, peer);
@@ -292,8 +292,8 @@ fn an_allocation_is_lost_with_the_mapping_that_it_was_made_through() {
     let (relayed, peer) = (site.relayed(), PEER.parse().unwrap());
     site.permit(peer);
     assert_eq!(site.pass(seconds(130)), []);
-    assert_eq!(site.to_peer(peer, b"there"), [], "it comes from an address that the server does not know");
-    assert_eq!(site.from_peer(peer, relayed, b"back"), []);
+    assert_eq!(site.client_says(peer, b"there"), [], "it comes from an address that the server does not know");
+    assert_eq!(site.peer_says(peer, relayed, b"back"), []);
 }
 
 #[test]
@@ -346,14 +346,14 @@ fn a_server_that_is_down_is_silent_and_one_that_restarts_has_forgotten() {
     site.permit(peer);
     site.internet.after(Duration::ZERO, Scheduled::ServerDown(site.server));
     site.pass(millis(1));
-    assert_eq!(site.to_peer(peer, b"there"), []);
+    assert_eq!(site.client_says(peer, b"there"), []);
     site.internet.after(Duration::ZERO, Scheduled::ServerUp(site.server));
     site.pass(millis(1));
     site.assert_relays(relayed, peer);
     site.internet.after(Duration::ZERO, Scheduled::ServerRestart(site.server));
     site.pass(millis(1));
-    assert_eq!(site.from_peer(peer, relayed, b"back"), []);
-    assert_eq!(site.to_peer(peer, b"there"), []);
+    assert_eq!(site.peer_says(peer, relayed, b"back"), []);
+    assert_eq!(site.client_says(peer, b"there"), []);
     assert!(site.internet.drops().of(Dropped::NoSocket) > 0, "the relayed address is gone");
 }
 
@@ -409,4 +409,31 @@ fn relayed_ports_run_out_and_come_back() {
     relayed.sort_unstable();
     assert_eq!(relayed, RELAYS.collect::<Vec<_>>());
     assert_eq!(allocate(&mut internet, clients[10]), [Said::Failed]);
+}
+
+#[test]
+fn nonces_come_from_the_seed() {
+    let refusal = |seed| {
+        let mut internet: Internet<Probe> = Internet::new(seed);
+        let public = internet.public();
+        internet.add_server(public, &[ip(SERVER)], Access::default(), TurnServer::with_user("alice", "secret"));
+        let local = at(ip("198.51.100.2"), 5000);
+        let host = internet.add_host(Instant::ZERO, |_| Probe::default());
+        internet.attach(host, public, &[local.ip()], Access::default());
+        internet.bind(host, local);
+        // An Allocate request with REQUESTED-TRANSPORT: UDP, without credentials.
+        let mut request = vec![0, 3, 0, 8, 0x21, 0x12, 0xA4, 0x42];
+        request.extend([7; 12]);
+        request.extend([0, 0x19, 0, 4, 17, 0, 0, 0]);
+        let path = Path { protocol: Protocol::Udp, local, remote: at(ip(SERVER), 3478) };
+        internet.with(host, |probe, _| probe.to_send.push_back((path, request)));
+        let mut heard = Vec::new();
+        internet.run(Instant::from_millis(10), |_, event| heard.push(event));
+        let [Heard::Datagram(_, answer)] = &heard[..] else { panic!("{heard:?}") };
+        assert_eq!(answer[..2], [1, 0x13]);
+        answer.clone()
+    };
+    let [first, again, other] = [5, 5, 6].map(refusal);
+    assert_eq!(first, again);
+    assert!(first.len() == other.len() && first != other);
 }

@@ -119,7 +119,7 @@ fn bytes_arrive_complete_and_in_order_whatever_the_links_do() {
     assert!(line.told(line.server.0) == (data.clone(), true), "all of it, and then the end");
     line.world.heard = heard;
     // The client has closed and is told nothing any more.
-    assert_eq!(line.told(line.client.0).1, false);
+    assert!(!line.told(line.client.0).1);
     let drops = line.world.internet.drops();
     assert!(drops.of(Dropped::Loss) > 0 && drops.of(Dropped::TooBig) == 0, "{drops:?}");
 }
