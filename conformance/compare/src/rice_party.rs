@@ -96,8 +96,13 @@ impl RiceParty {
                     }
                 }
                 AgentPoll::SelectedPair(pair) => {
-                    let chosen = pair.selected.candidate_pair();
+                    let chosen = pair.selected.candidate_pair().clone();
                     let (base, remote) = (chosen.local.base_address, chosen.remote.address);
+                    in_the_agent(|| {
+                        let mut stream = self.stream();
+                        let mut component = stream.mut_component(pair.component_id).expect("it was made in `new`");
+                        component.set_selected_pair(chosen).expect("its own choice");
+                    });
                     self.said.push_back(Said::Path(Some(Selected { base, remote, nominated: true })));
                 }
                 AgentPoll::ComponentStateChange(change) => {

@@ -68,8 +68,10 @@ pub struct Outcome {
     pub usable: Option<Duration>,
     /// Until both had a nominated path.
     pub nominated: Option<Duration>,
-    /// Datagrams that both agents sent until then; in all if there was none.
+    /// Datagrams that both agents sent until both sides could send application data; in all if they never could.
     pub datagrams: u64,
+    /// Datagrams that both agents sent until both had a nominated path.
+    pub datagrams_until_nominated: Option<u64>,
     /// What they use in the end, if both use the same.
     pub path: Option<PathKind>,
     /// Who gave up, why, and when.
@@ -157,7 +159,7 @@ impl<P: Party> Run<P> {
                 }
             }
         }
-        if self.outcome.nominated.is_none() {
+        if self.outcome.usable.is_none() {
             self.outcome.datagrams = self.datagrams();
         }
         self.outcome.path = self.path(topology);
@@ -168,12 +170,15 @@ impl<P: Party> Run<P> {
     fn note_progress(&mut self) -> bool {
         let [Some(a), Some(b)] = self.selected else { return false };
         let now = self.internet.now() - Instant::ZERO;
-        self.outcome.usable.get_or_insert(now);
+        if self.outcome.usable.is_none() {
+            self.outcome.usable = Some(now);
+            self.outcome.datagrams = self.datagrams();
+        }
         if self.outcome.nominated.is_some() || !a.nominated || !b.nominated {
             return false;
         }
         self.outcome.nominated = Some(now);
-        self.outcome.datagrams = self.datagrams();
+        self.outcome.datagrams_until_nominated = Some(self.datagrams());
         true
     }
 

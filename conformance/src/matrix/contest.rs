@@ -70,7 +70,10 @@ impl Results {
             connected.any += usize::from(outcome.usable.is_some());
             connected.best += usize::from(outcome.path == Some(best));
             connected.time += outcome.usable.unwrap_or_default();
-            connected.datagrams += if outcome.usable.is_some() { outcome.datagrams } else { 0 };
+            if outcome.usable.is_some() {
+                connected.datagrams += outcome.datagrams;
+            }
+            connected.datagrams_until_nominated += outcome.datagrams_until_nominated.unwrap_or_default();
         }
         connected
     }
@@ -87,8 +90,10 @@ pub struct Connected {
     pub best: usize,
     /// The sum of the times until both had a path.
     pub time: Duration,
-    /// The sum of the datagrams.
+    /// The sum of the datagrams until then.
     pub datagrams: u64,
+    /// The sum of the datagrams until both had a nominated path.
+    pub datagrams_until_nominated: u64,
 }
 
 /// A cell in which one is better than another.
@@ -102,8 +107,10 @@ pub struct Beaten {
     pub path: PathKind,
     /// The time until both sides had a path: the beaten one's and the other's.
     pub time: [Duration; 2],
-    /// The datagrams until both had a nominated path: the beaten one's and the other's.
+    /// The datagrams until then.
     pub datagrams: [u64; 2],
+    /// The datagrams until both had a nominated path.
+    pub datagrams_until_nominated: [u64; 2],
 }
 
 impl Beaten {
@@ -113,11 +120,21 @@ impl Beaten {
         self.time[0].checked_sub(self.time[1]).filter(|by| !by.is_zero())
     }
 
-    /// How many datagrams fewer the other sent, if it did.
+    /// How many datagrams fewer the other sent until both sides had a path, if it did.
     #[must_use]
     pub fn fewer_by(&self) -> Option<u64> {
-        self.datagrams[0].checked_sub(self.datagrams[1]).filter(|&by| by > 0)
+        fewer(self.datagrams)
     }
+
+    /// How many datagrams fewer the other sent until both had a nominated path, if it did.
+    #[must_use]
+    pub fn fewer_until_nominated_by(&self) -> Option<u64> {
+        fewer(self.datagrams_until_nominated)
+    }
+}
+
+fn fewer([ours, theirs]: [u64; 2]) -> Option<u64> {
+    ours.checked_sub(theirs).filter(|&by| by > 0)
 }
 
 /// The cells in which one of `others` did what must be done sooner than `ours`, or with fewer datagrams.
@@ -135,8 +152,10 @@ pub fn beaten(ours: &Results, others: &[Results]) -> Vec<Beaten> {
                 path,
                 time: [our_time, their_time],
                 datagrams: [our.datagrams, their.datagrams],
+                datagrams_until_nominated: [our, their].map(|one| one.datagrams_until_nominated.unwrap_or(u64::MAX)),
             };
-            let is_better = beaten.sooner_by().is_some() || beaten.fewer_by().is_some();
+            let fewer = beaten.fewer_by().or(beaten.fewer_until_nominated_by());
+            let is_better = beaten.sooner_by().is_some() || fewer.is_some();
             if their.path == Some(path) && is_better {
                 all.push(beaten);
             }

@@ -34,6 +34,7 @@ pub(super) fn record(all: &[Results], beaten: &[Beaten]) -> Value {
                 "by": beaten.by,
                 "sooner_ms": beaten.sooner_by().map(millis),
                 "fewer_datagrams": beaten.fewer_by(),
+                "fewer_datagrams_until_nominated": beaten.fewer_until_nominated_by(),
             })
         })
         .collect();
@@ -64,6 +65,7 @@ fn of_outcome(cell: Cell, outcome: &Outcome) -> Value {
         "usable_ms": outcome.usable.map(millis),
         "nominated_ms": outcome.nominated.map(millis),
         "datagrams": outcome.datagrams,
+        "datagrams_until_nominated": outcome.datagrams_until_nominated,
         "failures": failures,
         "wrong": outcome.differs_from(&cell.foresee()),
     })

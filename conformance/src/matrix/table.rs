@@ -9,9 +9,9 @@ use super::oracle::{PathKind, Verdict};
 
 /// What the letters mean.
 pub(super) const LEGEND: &str = "\
-D direct  P hole punched  R relayed by one side  T relayed by both  - no path
+D direct  P hole punched  R relayed by one side  T relayed by both  - no path  ? not the same path for both
 Each cell: the path in the end; milliseconds until both sides could send (without a path: until both had given up);
-datagrams of both agents until both had a nominated path. ! differs from what must come of it.
+datagrams of both agents until then. ! differs from what must come of it.
 ";
 
 /// One implementation: a row for each pair of networks, a column for each set of servers.
@@ -68,11 +68,12 @@ impl fmt::Display for SideBySide<'_> {
             writeln!(
                 f,
                 "{:<16} connects {any} of {} cells that have a path, {best} of them over the best one; on average {} ms \
-                 and {:.1} datagrams",
+                 and {:.1} datagrams, {:.1} until nominated",
                 results.name,
                 connected.possible,
                 connected.time.as_millis() as u64 / each,
                 connected.datagrams as f64 / each as f64,
+                connected.datagrams_until_nominated as f64 / each as f64,
             )?;
         }
         Ok(())
@@ -85,7 +86,7 @@ pub(super) struct Better<'a>(pub(super) &'a [Beaten]);
 impl fmt::Display for Better<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for beaten in self.0 {
-            let Beaten { cell, by, path, time: [ours, theirs], datagrams } = beaten;
+            let Beaten { cell, by, path, time: [ours, theirs], datagrams, datagrams_until_nominated } = beaten;
             let mut how = Vec::new();
             if let Some(sooner) = beaten.sooner_by() {
                 let (ours, theirs) = (ours.as_millis(), theirs.as_millis());
@@ -93,6 +94,10 @@ impl fmt::Display for Better<'_> {
             }
             if let Some(fewer) = beaten.fewer_by() {
                 how.push(format!("{fewer} datagrams fewer ({} against {})", datagrams[1], datagrams[0]));
+            }
+            if let Some(fewer) = beaten.fewer_until_nominated_by() {
+                let [ours, theirs] = datagrams_until_nominated;
+                how.push(format!("{fewer} datagrams fewer until nominated ({theirs} against {ours})"));
             }
             writeln!(f, "{:<44}{:<15} {by:<15} {}", cell.to_string(), path.name(), how.join(", "))?;
         }
