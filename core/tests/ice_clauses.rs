@@ -769,7 +769,7 @@ mod trickle {
     }
 
     #[test]
-    fn the_pair_of_a_check_that_was_faster_than_its_candidate_keeps_its_priority() {
+    fn a_pair_whose_check_was_faster_than_its_candidate_is_one_pair_and_takes_the_candidates_priority() {
         let mut world = pair();
         world.tell(LEFT, RIGHT);
         world.run_for(Duration::from_millis(30));
@@ -777,7 +777,9 @@ mod trickle {
         assert_eq!(before.remote.kind, CandidateKind::PeerReflexive);
         world.tell(RIGHT, LEFT);
         let after = left_pair(&world);
-        assert_eq!((after.remote.kind, after.priority), (CandidateKind::Host, before.priority));
+        assert_eq!((after.path, after.remote.kind), (before.path, CandidateKind::Host));
+        assert_eq!(after.priority, world.agents[RIGHT].pairs().next().expect("its other end").priority);
+        assert_ne!(after.priority, before.priority);
         assert_eq!(world.agents[LEFT].pairs().count(), 1);
     }
 }
