@@ -154,6 +154,9 @@ mod candidates {
         let mut world = pair();
         let now = world.now;
         assert!(world.agents[LEFT].add_local_candidate(reflexive(L, L), now).is_err());
+        let server = address("203.0.113.9:3478").ip();
+        let relayed = LocalCandidate::relayed(Protocol::Udp, address(L), address("203.0.113.5:7000"), server, 1);
+        assert!(world.agents[LEFT].add_local_candidate(relayed, now).is_err());
         assert!(world.agents[LEFT].add_local_candidate(reflexive("203.0.113.5:7000", L), now).is_ok());
     }
 
@@ -668,6 +671,37 @@ mod nomination {
     }
 }
 
+mod lite {
+    use super::*;
+
+    /// A full agent and a lite one.
+    fn full_and_lite() -> World {
+        let mut config = Config::default();
+        let mut world = World::new();
+        world.add(config, Role::Controlling);
+        config.lite = true;
+        world.add(config, Role::Controlled);
+        world.add_local(LEFT, host(L, 1));
+        world.add_local(RIGHT, host(R, 1));
+        let now = world.now;
+        world.agents[LEFT].set_remote_lite(true, now);
+        world
+    }
+
+    #[test]
+    fn it_sends_no_checks_and_no_data_before_a_pair_is_nominated() {
+        let mut world = full_and_lite();
+        world.signal(LEFT, RIGHT);
+        world.run_for(Duration::from_millis(25));
+        assert!(world.sent_by(RIGHT).count() > 0, "it answers");
+        assert_eq!(may_send(&mut world, RIGHT), None, "nothing is nominated yet");
+        assert!(world.run_until(Duration::from_secs(1), |world| world.agents[RIGHT].selected_pair().is_some()));
+        assert!(may_send(&mut world, RIGHT).is_some());
+        world.run_for(Duration::from_secs(60));
+        assert_eq!(world.sent_by(RIGHT).filter(|sent| sent.is_request()).count(), 0);
+    }
+}
+
 mod trickle {
     use super::*;
 
@@ -706,6 +740,19 @@ mod trickle {
     }
 
     #[test]
+    fn pairs_are_formed_in_the_order_in_which_candidates_come() {
+        let mut world = pair();
+        let now = world.now;
+        let told: Vec<SocketAddr> = [7, 3, 9, 1].map(|n| address(&format!("203.0.113.{n}:9"))).into();
+        for (place, remote) in told.iter().enumerate() {
+            let candidate = host(&remote.to_string(), place as u16).candidate;
+            world.agents[LEFT].add_remote_candidate(candidate, now).unwrap();
+        }
+        let paired: Vec<SocketAddr> = world.agents[LEFT].pairs().map(|pair| pair.remote.address).collect();
+        assert_eq!(paired, told);
+    }
+
+    #[test]
     fn what_comes_twice_or_after_the_end_is_passed_over() {
         let mut world = pair();
         world.signal(LEFT, RIGHT);
@@ -722,7 +769,7 @@ mod trickle {
     }
 
     #[test]
-    fn the_pair_of_a_check_that_was_faster_than_its_candidate_keeps_its_priority() {
+    fn a_pair_whose_check_was_faster_than_its_candidate_is_one_pair_and_takes_the_candidates_priority() {
         let mut world = pair();
         world.tell(LEFT, RIGHT);
         world.run_for(Duration::from_millis(30));
@@ -730,7 +777,9 @@ mod trickle {
         assert_eq!(before.remote.kind, CandidateKind::PeerReflexive);
         world.tell(RIGHT, LEFT);
         let after = left_pair(&world);
-        assert_eq!((after.remote.kind, after.priority), (CandidateKind::Host, before.priority));
+        assert_eq!((after.path, after.remote.kind), (before.path, CandidateKind::Host));
+        assert_eq!(after.priority, world.agents[RIGHT].pairs().next().expect("its other end").priority);
+        assert_ne!(after.priority, before.priority);
         assert_eq!(world.agents[LEFT].pairs().count(), 1);
     }
 }

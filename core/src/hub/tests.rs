@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::{MemberId, Pacer};
 use crate::Instant;
@@ -47,7 +48,13 @@ fn run(pacer: &mut Pacer, members: &mut BTreeMap<MemberId, Member>, mut now: Ins
     waits
 }
 
+fn deterministic(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, rng_seed: RngSeed::Fixed(0x4_8ab), failure_persistence: None, ..Default::default() }
+}
+
 proptest! {
+    #![proptest_config(deterministic(256))]
+
     #[test]
     fn grants_keep_both_paces_and_nobody_starves(
         shapes in prop::collection::vec((0_u64..200, 1_u32..30, 0_u64..1_000), 1..40),

@@ -121,7 +121,9 @@ pub(super) fn description(
     // Rounded up, so that the other side does not take us to be faster than we are.
     let pacing = parameters.pacing.as_nanos();
     let pacing = Duration::from_millis(u64::try_from(pacing.div_ceil(1_000_000)).unwrap_or(u64::MAX));
-    attributes.extend((pacing != DEFAULT_PACING).then_some(Attribute::IcePacing(pacing.min(MAX_PACING))));
+    // A lite agent sends no checks to be paced.
+    let told = pacing != DEFAULT_PACING && !parameters.lite;
+    attributes.extend(told.then_some(Attribute::IcePacing(pacing.min(MAX_PACING))));
     SessionDescription {
         // The address is meaningless by the advice of RFC 9429 section 5.2.1: it would only tell where we are.
         origin: Origin { username: "-".to_owned(), session_id, version: 0, address: "IN IP4 0.0.0.0".to_owned() },

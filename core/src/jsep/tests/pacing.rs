@@ -39,6 +39,13 @@ fn a_pace_between_milliseconds_is_told_as_the_slower_one() {
 }
 
 #[test]
+fn a_lite_side_tells_no_pace() {
+    let mut side = Side::with("a", MS(20), true);
+    side.negotiation.want_data();
+    assert!(!side.offer().sdp.contains("ice-pacing"));
+}
+
+#[test]
 fn a_pace_that_is_none_is_refused() {
     let (mut a, b) = pair();
     let offer = a.create(Offer).unwrap();
