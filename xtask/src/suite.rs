@@ -25,6 +25,7 @@ const STEPS: &[Step] = &[
     Step { name: "licences", needs: &[Need::Tool(CargoTool::Deny)], run: licences },
     Step { name: "advisories", needs: &[Need::Tool(CargoTool::Deny)], run: advisories },
     Step { name: "instructions", needs: &[Need::program(&["valgrind"])], run: instructions },
+    Step { name: "network", needs: NETWORK_NEEDS, run: network },
     Step { name: "nat matrix", needs: &[], run: nat_matrix::step },
     Step { name: "browser", needs: BROWSER_NEEDS, run: browser },
     Step { name: "fuzz", needs: fuzz::NEEDS, run: fuzz::all },
@@ -33,6 +34,11 @@ const STEPS: &[Step] = &[
 const BROWSER_SUITE: &str = "conformance/browser";
 
 const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
+
+const IN_NAMESPACE: &str = "conformance/browser/in-namespace.sh";
+
+/// The tests make network namespaces, with links and addresses that come and go.
+const NETWORK_NEEDS: &[Need] = &[Need::NetworkNamespace, Need::Program { any_of: &["ip"], package: "iproute2" }];
 
 /// The suite runs in a network namespace of its own, which `unshare` makes and `ip` furnishes.
 const BROWSER_NEEDS: &[Need] = &[
@@ -104,6 +110,17 @@ fn advisories(context: &Context<'_>) -> Counts {
 fn instructions(context: &Context<'_>) -> Counts {
     let program = ["--package", "frazil-conformance", "--no-default-features", "--bin", "ice-cost"];
     cargo(context, &[&["run", "--release"], &program[..], &["--", "--check"]].concat())
+}
+
+/// Drivers on machines whose addresses change. What they need is built where there is a network still.
+fn network(context: &Context<'_>) -> Counts {
+    let tests = ["test", "--package", "frazil-tokio", "--test", "network"];
+    let built = cargo_job(context).args(tests).arg("--no-run").run();
+    if !built.success {
+        return Counts::of_command(&built);
+    }
+    let job = Job::new(context.label, "sh", context.repository.root()).args([IN_NAMESPACE, "cargo"]).args(tests);
+    Counts::of_tests(Counts::of_cargo_test, &job.args(["--", "--ignored"]).run())
 }
 
 /// The demo's page in a real browser against the native peer.

@@ -16,7 +16,7 @@ use tokio::time::Sleep;
 use crate::channel::{Channel, Line, Message};
 use crate::event::{Event, Queue};
 use crate::gathering::Gathering;
-use crate::interfaces::{Interface, interfaces};
+use crate::interfaces::Interface;
 use crate::mdns::Responder;
 use crate::network::Monitor;
 use crate::pace::{Turn, Turns};
@@ -229,7 +229,8 @@ impl Driver {
 
     /// Lists the machine's addresses, closes the sockets of those that are gone, binds new ones, and tells the core.
     fn follow_network(&mut self) {
-        let Ok(listed) = interfaces() else { return };
+        let taken: Vec<&Interface> = self.sockets.iter().map(|bound| bound.socket.interface()).collect();
+        let Ok(listed) = self.gathering.list(&taken) else { return };
         self.sockets.retain_mut(|Bound { socket, .. }| match self.gathering.find(socket.interface(), &listed) {
             Some(interface) => {
                 socket.set_interface(interface.clone());

@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::RangeInclusive;
 
-use crate::interfaces::{Interface, InterfacePolicy};
+use crate::interfaces::{Interface, InterfacePolicy, interfaces};
 use crate::socket::Socket;
 
 /// How many addresses are gathered at most: the best ones. A machine with many virtual networks has more,
@@ -32,6 +32,15 @@ impl Gathering {
             (interface, socket)
         };
         new.into_iter().map(bind).collect()
+    }
+
+    /// Lists the machine's addresses anew. A loopback interface that had no socket, and that nobody asked for, is not
+    /// fallen back to: a machine that is left with it will get better addresses again.
+    pub(crate) fn list(&self, taken: &[&Interface]) -> io::Result<Vec<Interface>> {
+        let mut listed = interfaces()?;
+        let is_taken = |interface: &Interface| taken.iter().any(|taken| is_same(taken, interface));
+        listed.retain(|interface| self.policy.loopback || !interface.is_loopback() || is_taken(interface));
+        Ok(listed)
     }
 
     /// What is said of `interface` among `listed`, if the machine still has the address. It need not be worth a

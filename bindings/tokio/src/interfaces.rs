@@ -189,9 +189,10 @@ const IFA_F_DADFAILED: u32 = 0x08;
 const IFA_F_DEPRECATED: u32 = 0x20;
 const IFA_F_TENTATIVE: u32 = 0x40;
 
-/// Only Linux tells without a routing socket. Where there is no such file nothing is known.
+/// Only Linux tells without a routing socket. Where there is no such file nothing is known. This thread may be in
+/// another network namespace than the process's first one.
 fn ipv6_notes() -> Vec<Ipv6Note> {
-    let table = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+    let table = std::fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap_or_default();
     table.lines().filter_map(ipv6_note).collect()
 }
 

@@ -43,6 +43,11 @@
 //! enough. Where the other side trickles its candidates, hand them to [`Peer::add_ice_candidate`]; for one that
 //! wants ours alone, there is [`Event::IceCandidate`], which comes for what no description told.
 //!
+//! As the machine's addresses come and go, sockets come and go with them, and [`Event::NetworkChange`] says what
+//! became of the path in use; an ICE restart tells the other side of all addresses anew. With
+//! [`mdns_candidates`](frazil::peer::Config::mdns_candidates) the other side is told names instead of addresses, and
+//! the peer answers for them on its links.
+//!
 //! When it does not work, [`Peer::failure`] says why.
 //!
 //! # What waits, and what that causes

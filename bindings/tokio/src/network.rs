@@ -17,7 +17,9 @@ const EVERY: Duration = Duration::from_secs(5);
 
 /// Tells when to list the addresses again.
 pub(crate) struct Monitor {
+    /// None where nobody says anything.
     words: Option<Words>,
+    every: Duration,
     timer: Pin<Box<Sleep>>,
     burst: Option<Burst>,
 }
@@ -41,14 +43,18 @@ impl Monitor {
     /// # Panics
     /// Outside a tokio runtime whose I/O and time are enabled.
     pub(crate) fn new() -> Self {
-        Self { words: Words::listen(), timer: Box::pin(tokio::time::sleep(EVERY)), burst: None }
+        Self::with(Words::listen(), EVERY)
+    }
+
+    fn with(words: Option<Words>, every: Duration) -> Self {
+        Self { words, every, timer: Box::pin(tokio::time::sleep(every)), burst: None }
     }
 
     /// Ready when the addresses may have changed since it was ready last.
     pub(crate) fn poll_changed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(words) = &mut self.words else {
             ready!(self.timer.as_mut().poll(cx));
-            self.timer.as_mut().reset(Instant::now() + EVERY);
+            self.timer.as_mut().reset(Instant::now() + self.every);
             return Poll::Ready(());
         };
         if words.poll_said(cx).is_ready() {
@@ -140,5 +146,32 @@ impl Words {
 
     fn poll_said(&mut self, _: &mut Context<'_>) -> Poll<()> {
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+
+    #[test]
+    fn a_burst_ends_with_a_pause_or_when_it_has_lasted_long() {
+        let began = Instant::now();
+        let burst = |millis| Burst { began, last: began + Duration::from_millis(millis) };
+        assert_eq!(burst(0).ends(), began + QUIET);
+        assert_eq!(burst(100).ends(), began + Duration::from_millis(100) + QUIET);
+        assert_eq!(burst(490).ends(), began + PATIENCE);
+        assert_eq!(burst(4_000).ends(), began + PATIENCE);
+    }
+
+    #[tokio::test]
+    async fn where_nobody_says_anything_it_is_looked_again_and_again() {
+        let mut monitor = Monitor::with(None, Duration::from_millis(1));
+        let looks = async {
+            for _ in 0..3 {
+                poll_fn(|cx| monitor.poll_changed(cx)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), looks).await.expect("its time comes");
     }
 }

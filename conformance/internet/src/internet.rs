@@ -177,7 +177,8 @@ impl<E: Endpoint, A> Internet<E, A> {
         self.streams.unlisten(Node::Host(host), address);
     }
 
-    /// Joins two addresses outside of all realms. `there` holds from `a` to `b`, `back` from `b` to `a`.
+    /// Joins two addresses outside of all realms: what is sent from one to the other goes this way, even if a realm
+    /// has them too. `there` holds from `a` to `b`, `back` from `b` to `a`.
     ///
     /// # Panics
     /// When they are joined already.

@@ -14,6 +14,7 @@ const EPHEMERAL: std::ops::RangeInclusive<u16> = 49_152..=65_535;
 pub(crate) struct Streams {
     connections: BTreeMap<StreamKey, Stream>,
     listeners: BTreeSet<(Node, SocketAddr)>,
+    ends: BTreeMap<SocketAddr, HostId>,
     /// Timers that fired while their machine did not run.
     missed: Vec<StreamKey>,
     next_ephemeral: u16,
@@ -38,6 +39,7 @@ impl Streams {
         Self {
             connections: BTreeMap::new(),
             listeners: BTreeSet::new(),
+            ends: BTreeMap::new(),
             missed: Vec::new(),
             next_ephemeral: *EPHEMERAL.start(),
             rng,
@@ -45,6 +47,7 @@ impl Streams {
     }
 
     pub(crate) fn listen(&mut self, node: Node, address: SocketAddr) -> bool {
+        self.note_end(node, address);
         self.listeners.insert((node, address))
     }
 
@@ -56,14 +59,16 @@ impl Streams {
         self.listeners.contains(&(node, address))
     }
 
-    /// Whose listener or connection has this address, at the end of a wire. Hosts may share addresses only where
-    /// realms keep them apart.
+    /// Who has had a listener or a connection at this address last, to find the end of a wire. Hosts may share
+    /// addresses only where realms keep them apart.
     pub(crate) fn host_at(&self, address: SocketAddr) -> Option<HostId> {
-        let mut nodes = self.listeners.iter().copied().chain(self.connections.keys().map(|key| (key.node, key.local)));
-        nodes.find_map(|(node, local)| match node {
-            Node::Host(host) if local == address => Some(host),
-            _ => None,
-        })
+        self.ends.get(&address).copied()
+    }
+
+    fn note_end(&mut self, node: Node, address: SocketAddr) {
+        if let Node::Host(host) = node {
+            self.ends.insert(address, host);
+        }
     }
 
     /// An initial sequence number, far from the end of its 64 bits.
@@ -72,6 +77,7 @@ impl Streams {
     }
 
     pub(crate) fn insert(&mut self, key: StreamKey, connection: Connection) {
+        self.note_end(key.node, key.local);
         self.connections.insert(key, Stream { connection, timer: None });
     }
 

@@ -1,5 +1,6 @@
 //! What the internet does to what is sent in it.
 
+mod agents;
 mod faults;
 mod firewalls;
 mod links;

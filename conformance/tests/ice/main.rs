@@ -17,8 +17,8 @@ const CONNECTED: [State; 2] = [State::Connected, State::Completed];
 /// Once signalling is through and disturbances are over, this is enough to find a path that is not too bad.
 const ENOUGH_TO_CONNECT: Duration = Duration::from_secs(60);
 
-/// No more timeouts than this in one second: 20 checks, and the timers of 16 pairs.
-const BUSIEST_SECOND: u32 = 60;
+/// No more timeouts than this in one second: 50 checks, and the timers of 16 pairs.
+const BUSIEST_SECOND: u32 = 90;
 
 /// How long it may take, once all is known and calm, until every pair was tried.
 fn longest(scenario: &Scenario) -> Duration {

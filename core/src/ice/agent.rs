@@ -312,6 +312,7 @@ impl Agent {
                 // Its check was faster than the signalling. The pair of that check keeps its place (RFC 8838
                 // section 11.1); those with our other candidates are still to be formed.
                 self.current.remotes[place] = candidate;
+                self.reprioritise();
                 place
             }
             Some(_) => return Ok(()),

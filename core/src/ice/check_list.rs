@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::pair::{Pair, PairClass, PairFate, PairKey};
 use super::{Foundation, PairState};
+use crate::time::Instant;
 
 /// The pairs of one generation, ordered by what is to be done with them.
 ///
@@ -21,6 +22,8 @@ pub(super) struct CheckList {
     /// Not to be checked for now; they come back when the nominated pair is lost.
     pruned: Ordered,
     triggered: VecDeque<PairKey>,
+    /// Triggered checks that wait whether the one before them is answered.
+    postponed: BTreeSet<(Instant, PairKey)>,
     groups: BTreeMap<(Foundation, Foundation), usize>,
     group: Vec<Group>,
     /// The priority of the nominated pair: those that come later and are no better are pruned.
@@ -137,6 +140,7 @@ impl CheckList {
         self.set_valid(key, None);
         self.fail(key, PairFate::BaseGone);
         self.triggered.retain(|&other| other != key);
+        self.postponed.retain(|&(_, other)| other != key);
         let pair = self.get_mut(key);
         (pair.forgotten, pair.triggered) = (true, false);
         self.free.push(key);
@@ -203,6 +207,27 @@ impl CheckList {
         }
     }
 
+    /// Queues a triggered check for later; nothing comes of it if the pair is not being checked any more by then.
+    pub(super) fn trigger_at(&mut self, key: PairKey, at: Instant) {
+        self.postponed.insert((at, key));
+    }
+
+    /// When the next of those that were queued for later is due.
+    pub(super) fn next_postponed(&self) -> Option<Instant> {
+        self.postponed.first().map(|&(at, _)| at)
+    }
+
+    /// Queues those that were queued for later and are due.
+    pub(super) fn trigger_postponed(&mut self, now: Instant) {
+        while let Some(&(_, key)) = self.postponed.first().filter(|&&(at, _)| at <= now) {
+            self.postponed.pop_first();
+            if self.get(key).state == PairState::InProgress {
+                self.set_state(key, PairState::Waiting);
+                self.trigger(key);
+            }
+        }
+    }
+
     /// The pair to check now: the oldest triggered one, else the best waiting one of the class that had the fewest
     /// turns, else the best frozen one (RFC 8445 section 6.1.4.2).
     ///
@@ -257,6 +282,7 @@ impl CheckList {
         while let Some(key) = self.triggered.pop_front() {
             self.get_mut(key).triggered = false;
         }
+        self.postponed.clear();
     }
 
     /// Takes up again what was pruned, as the nominated pair is lost, and what had failed if `failed_too`. What once

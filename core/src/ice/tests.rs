@@ -5,6 +5,7 @@
 use core::time::Duration;
 use std::net::SocketAddr;
 
+use super::pair::pair_priority;
 use super::*;
 use crate::{Instant, Path, Protocol};
 
@@ -245,7 +246,10 @@ fn a_candidate_whose_check_was_faster_than_its_signalling_is_paired_with_all_of_
     pair.agents[0].set_remote_credentials(right, pair.now);
     pair.agents[0].add_remote_candidate(host(RIGHT, 1).candidate, pair.now).unwrap();
     assert_eq!(pair.agents[0].pairs().count(), 2);
-    assert_eq!(pair.agents[0].pairs().next().unwrap().remote.kind, CandidateKind::Host);
+    let first = pair.agents[0].pairs().next().unwrap();
+    assert_eq!(first.remote.kind, CandidateKind::Host);
+    let of_hosts = pair_priority(Role::Controlling, first.local.candidate.priority, host(RIGHT, 1).candidate.priority);
+    assert_eq!(first.priority, of_hosts, "it is no worse for having come early");
 }
 
 #[test]
@@ -442,7 +446,7 @@ fn a_hostile_peer_cannot_grow_the_agent() {
     assert_eq!(pair.agents[0].pairs().count(), Config::default().max_remote_candidates);
     let before = pair.sent;
     pair.run_for(Duration::from_secs(1));
-    assert!(pair.sent - before <= 60, "paced at 50 ms on each side: {}", pair.sent - before);
+    assert!(pair.sent - before <= 110, "paced at 20 ms on each side: {}", pair.sent - before);
 }
 
 #[test]

@@ -356,6 +356,46 @@ fn names_stand_in_for_addresses_and_the_driver_publishes_them() {
     }
 }
 
+/// The list of sockets is all that a driver tells.
+#[test]
+fn names_and_candidates_follow_the_machines_addresses() {
+    let mut pair = Pair::with(&Config { mdns_candidates: true, ..Config::default() });
+    let sockets = ["192.0.2.1:1000", "192.0.2.1:1001", "192.0.2.9:1000"]
+        .map(|base| ice::HostSocket::new(base.parse().unwrap(), Protocol::Udp));
+    let news = |pair: &mut Pair| {
+        pair.drain();
+        core::mem::take(&mut pair.events[0])
+    };
+    let peer = |pair: &mut Pair, sockets: &[ice::HostSocket]| pair.peers[0].handle_network_change(sockets, pair.now);
+    peer(&mut pair, &sockets[..2]);
+    let [Event::PublishName { name, address }] = &news(&mut pair)[..] else { panic!("the first list is no change") };
+    assert_eq!(*address, sockets[0].base.ip());
+    let first = name.clone();
+
+    peer(&mut pair, &sockets[..2]);
+    assert_eq!(news(&mut pair), []);
+
+    // One of the sockets of an address goes, and another address comes.
+    peer(&mut pair, &sockets[1..]);
+    let [Event::PublishName { name, .. }, Event::NetworkChange(change)] = &news(&mut pair)[..] else { panic!() };
+    let second = name.clone();
+    assert_ne!(first, second);
+    assert_eq!((&change.added[..], &change.removed[..]), (&[sockets[2].base][..], &[sockets[0].base][..]));
+    assert_eq!(change.path, ice::PathAfterChange::None);
+    pair.channel(0, "chat");
+    let described = pair.offer(0).sdp;
+    assert!(described.contains(&format!("{first} 1001 ")) && described.contains(&format!("{second} 1000 ")));
+    news(&mut pair);
+
+    peer(&mut pair, &sockets[2..]);
+    let [Event::NetworkChange(_), Event::WithdrawName { name }] = &news(&mut pair)[..] else { panic!() };
+    assert_eq!(*name, first);
+    assert!(!pair.peers[0].local_description().unwrap().sdp.contains(&first));
+    peer(&mut pair, &[]);
+    let [Event::NetworkChange(_), Event::WithdrawName { name }] = &news(&mut pair)[..] else { panic!() };
+    assert_eq!(*name, second);
+}
+
 #[test]
 fn what_is_refused_says_why_and_harms_nothing() {
     let mut pair = Pair::gathered();

@@ -271,6 +271,51 @@ mod tests {
         assert!(!is_credible(from("192.0.2.9:5354"), true, &interfaces));
     }
 
+    #[test]
+    fn a_name_is_wanted_until_both_families_are_known() {
+        let now = Instant::now();
+        let wanted = || {
+            let mut wanted = Wanted::new((), Name::new("name.local").unwrap().into_owned(), now);
+            wanted.due = now + LAST_WAIT;
+            vec![wanted]
+        };
+        let label = b"\x04name\x05local\x00";
+        let record = |kind: u8, data: &[u8]| {
+            let mut record = label.to_vec();
+            record.extend([0, kind, 0x80, 1, 0, 0, 0, 120, 0, data.len() as u8]);
+            record.extend(data);
+            record
+        };
+        let message = |records: &[Vec<u8>]| {
+            let header = [0, 0, 0x84, 0, 0, 0, 0, records.len() as u8, 0, 0, 0, 0];
+            [&header[..], &records.concat()].concat()
+        };
+        let v6 = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7];
+        let (a, aaaa) = (record(1, &[192, 0, 2, 7]), record(28, &v6));
+        let denial = |bitmap: &[u8]| record(47, &[&[0xc0, 12, 0, bitmap.len() as u8][..], bitmap].concat());
+        let found = |answered: Vec<Wanted<()>>| answered.into_iter().map(|wanted| wanted.found).collect::<Vec<_>>();
+
+        // What a browser sends is all there is.
+        let all = as_chromium_answers(b"name", [192, 0, 2, 7]);
+        assert_eq!(found(answered(&mut wanted(), &all, now)), [["192.0.2.7".parse::<IpAddr>().unwrap()]]);
+        // Two messages, or one.
+        let both: [IpAddr; 2] = ["192.0.2.7".parse().unwrap(), "2001:db8::7".parse().unwrap()];
+        let mut one = wanted();
+        assert!(answered(&mut one, &message(std::slice::from_ref(&a)), now).is_empty());
+        assert_eq!(one[0].due, now + GRACE, "not waited for long");
+        assert!(answered(&mut one, &message(&[record(1, &[192, 0, 2, 7])]), now + GRACE / 2).is_empty());
+        assert_eq!(one[0].due, now + GRACE, "nor longer for each answer");
+        assert_eq!(found(answered(&mut one, &message(std::slice::from_ref(&aaaa)), now)), [both]);
+        assert_eq!(found(answered(&mut wanted(), &message(&[a, aaaa]), now)), [both]);
+        // A name that has no address at all.
+        let nothing: [[IpAddr; 0]; 1] = [[]];
+        assert_eq!(found(answered(&mut wanted(), &message(&[denial(&[0])]), now)), nothing);
+        // One that says that it has both, and not which.
+        let mut one = wanted();
+        assert!(answered(&mut one, &message(&[denial(&[0x40, 0, 0, 0x08])]), now).is_empty());
+        assert_eq!(one[0].due, now + LAST_WAIT);
+    }
+
     /// A responder on the loopback interface that answers to the group, as browsers do, after `ignore`
     /// questions for A.
     async fn responder(name: &'static str, ignore: usize, asked: oneshot::Sender<Vec<Instant>>) {

@@ -17,6 +17,10 @@ const MAX_NAMES: usize = 64;
 /// How often a new name is told without being asked for, a second apart (section 8.3).
 const ANNOUNCEMENTS: u8 = 2;
 
+/// When it is told first: no sooner than if it had been probed for (section 8.1). Browsers ask within this time, and
+/// are answered at once. Had the group just been told, it could not be told again for a second.
+const BEFORE_FIRST: Duration = Duration::from_millis(750);
+
 /// No record goes to the group more often (section 6).
 const REST: Duration = Duration::from_secs(1);
 
@@ -103,7 +107,8 @@ impl Zone {
             let here = places.clone().filter(|place| place.has(*address));
             links.retain(|id, _| here.clone().any(|place| place.id == *id));
             for place in here {
-                links.entry(place.id).or_insert(Schedule { last: None, due: Some(now), announcements: ANNOUNCEMENTS });
+                let due = Some(now + BEFORE_FIRST);
+                links.entry(place.id).or_insert(Schedule { last: None, due, announcements: ANNOUNCEMENTS });
             }
         }
     }
@@ -276,6 +281,8 @@ mod tests {
     fn a_name_is_announced_twice_on_the_links_of_its_interface() {
         let mut world = World::new();
         let links = |told: Vec<(LinkId, Vec<u8>)>| told.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+        assert_eq!(links(world.tell()), []);
+        world.now += BEFORE_FIRST;
         assert_eq!(links(world.tell()), [ON_V4, ON_V6]);
         assert_eq!(links(world.tell()), []);
         world.now += REST;
@@ -286,10 +293,25 @@ mod tests {
         world.places[2] = Place { id: world.places[2].id, addresses: vec![interface(3, "192.0.2.1", 24)] };
         world.places[..2].iter_mut().for_each(|place| place.addresses.clear());
         world.zone.review(world.places.iter(), world.now);
+        world.now += BEFORE_FIRST;
         assert_eq!(links(world.tell()), [LinkId { index: 3, v6: false }]);
         let (said_to, _) = world.zone.withdraw(NAME).unwrap();
         assert_eq!(said_to, [LinkId { index: 3, v6: false }]);
         assert!(world.zone.is_empty() && world.zone.withdraw(NAME).is_none());
+    }
+
+    #[test]
+    fn who_asks_before_a_name_is_announced_does_not_wait() {
+        let mut world = World::new();
+        assert_eq!(world.ask(&question(NAME, 1, 1), NEIGHBOUR, 0), []);
+        assert_eq!(world.tell().iter().map(|(id, _)| *id).collect::<Vec<_>>(), [ON_V4]);
+        // The answer was the first announcement there.
+        world.now += BEFORE_FIRST;
+        assert_eq!(world.tell().iter().map(|(id, _)| *id).collect::<Vec<_>>(), [ON_V6]);
+        let unheard = world.zone.withdraw(NAME).unwrap();
+        assert_eq!(unheard.0, [ON_V4, ON_V6]);
+        let mut world = World::new();
+        assert_eq!(world.zone.withdraw(NAME).unwrap().0, [], "nobody has heard of it");
     }
 
     #[test]

@@ -98,30 +98,41 @@ fn a_stream_opens_in_one_round_trip_and_carries_bytes_both_ways() {
 
 #[test]
 fn bytes_arrive_complete_and_in_order_whatever_the_links_do() {
-    let bad = Conditions {
-        delay: millis(20),
-        jitter: millis(30),
-        loss: PerMille(30),
-        duplication: PerMille(30),
-        reorder: Reorder { chance: PerMille(50), extra_delay: millis(100) },
-        rate: Some(20_000_000),
-        queue: 60_000,
-        mtu: Some(1280),
-    };
-    let mut line = Line::with(bad);
-    let [ours, theirs] = line.open();
-    let data = bytes(300_000);
-    line.world.write(line.client.0, ours, &data);
-    line.world.write(line.server.0, theirs, &data[..100_000]);
-    line.world.request(line.client.0, StreamRequest::Close(ours));
-    line.world.pass(seconds(600));
-    let heard = line.world.heard.clone();
-    assert!(line.told(line.server.0) == (data.clone(), true), "all of it, and then the end");
-    line.world.heard = heard;
-    // The client has closed and is told nothing any more.
-    assert!(!line.told(line.client.0).1);
-    let drops = line.world.internet.drops();
-    assert!(drops.of(Dropped::Loss) > 0 && drops.of(Dropped::TooBig) == 0, "{drops:?}");
+    let (mut lost, mut crowded) = (0, 0);
+    for seed in 0..30 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let bad = Conditions {
+            delay: millis(rng.u64(..50)),
+            jitter: millis(rng.u64(..50)),
+            loss: PerMille(rng.u16(..50)),
+            duplication: PerMille(rng.u16(..50)),
+            reorder: Reorder { chance: PerMille(rng.u16(..50)), extra_delay: millis(rng.u64(..200)) },
+            rate: rng.bool().then_some(rng.u64(1_000_000..50_000_000)),
+            queue: rng.u32(10_000..100_000),
+            mtu: Some(1280),
+        };
+        let mut line = Line::with(bad);
+        let [ours, theirs] = line.open();
+        let data = bytes(100_000);
+        line.world.write(line.client.0, ours, &data);
+        line.world.write(line.server.0, theirs, &data[..30_000]);
+        line.world.pass(seconds(3000));
+        let heard = line.world.heard.clone();
+        assert!(line.told(line.client.0) == (data[..30_000].to_vec(), false), "seed {seed}: {bad:?}");
+        line.world.heard = heard;
+        assert!(line.told(line.server.0) == (data.clone(), false), "seed {seed}: {bad:?}");
+        line.world.write(line.client.0, ours, &data[..1000]);
+        line.world.request(line.client.0, StreamRequest::Close(ours));
+        line.world.pass(seconds(1000));
+        assert!(line.told(line.server.0) == (data[..1000].to_vec(), true), "seed {seed}: {bad:?}");
+        for host in [line.client.0, line.server.0] {
+            assert_eq!(line.world.internet.streams_of(host), [], "both have forgotten it");
+        }
+        let drops = line.world.internet.drops();
+        (lost, crowded) = (lost + drops.of(Dropped::Loss), crowded + drops.of(Dropped::QueueFull));
+        assert_eq!(drops.of(Dropped::TooBig), 0);
+    }
+    assert!(lost > 100 && crowded > 100, "{lost} lost, {crowded} without room");
 }
 
 #[test]
@@ -329,4 +340,25 @@ fn a_server_that_forgot_a_connection_resets_it() {
     world.write(host, path, b"hello?");
     world.pass(seconds(1));
     assert_eq!(world.take_heard(), [(host, Heard::Closed(path))]);
+}
+
+#[test]
+fn streams_go_over_wires_too() {
+    let mut world = World::new();
+    let hosts = ["192.0.2.1", "192.0.2.2"].map(|address| {
+        let host = world.internet.add_host(Instant::ZERO, |_| Probe::default());
+        (host, at(ip(address), 7000))
+    });
+    let [(client, local), (server, remote)] = hosts;
+    let delay = Conditions::delay(millis(10));
+    world.internet.wire(local.ip(), remote.ip(), delay, delay);
+    world.internet.listen(server, remote);
+    world.request(client, StreamRequest::Connect { local, remote });
+    world.pass(seconds(1));
+    let ours = Path { protocol: Protocol::Tcp, local, remote };
+    let theirs = Path { local: remote, remote: local, ..ours };
+    assert_eq!(world.take_heard(), [(client, Heard::Opened(ours)), (server, Heard::Opened(theirs))]);
+    world.write(server, theirs, b"hello");
+    world.pass(seconds(1));
+    assert_eq!(world.take_heard(), [(client, Heard::Data(ours, b"hello".to_vec()))]);
 }

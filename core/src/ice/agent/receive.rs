@@ -1,5 +1,7 @@
 //! What the agent receives: checks, their responses and application datagrams.
 
+use core::time::Duration;
+
 use super::send::Outgoing;
 use super::{Agent, Occupant, Received};
 use crate::ice::binding::{self, Request};
@@ -10,6 +12,9 @@ use crate::ice::{Candidate, CandidateKind, Event, Failure, Foundation, LocalCand
 use crate::path::{Path, PathId};
 use crate::stun::{AttributeType, Class, ErrorCode, Message, Method};
 use crate::time::Instant;
+
+/// A check under way is not triggered again sooner than this after it was sent.
+const ANSWER_DUE: Duration = Duration::from_millis(50);
 
 /// The priority of a peer whose check does not say one, which the RFC does not allow.
 const NO_PRIORITY: u32 = 1;
@@ -201,6 +206,13 @@ impl Agent {
             // The check under way was sent when the way back was known to be open, so another would bring
             // nothing. The RFC would send one for each that arrives; where the round trip is longer than the
             // pace, the two sides then set each other off until the first answer.
+            return;
+        }
+        if pair.state == PairState::InProgress {
+            // It was sent when the way back may have been shut. If the two sides began together, its answer is about to
+            // come; only if it does not is another worth sending.
+            let sent = pair.check.and_then(|id| self.checks.get(id)).map_or(now, |check| check.sent_at);
+            self.current.list.trigger_at(key, sent + ANSWER_DUE);
             return;
         }
         if pair.state != PairState::Succeeded {

@@ -17,6 +17,7 @@ impl Agent {
         self.consider_nomination(now);
         self.consider_renomination(now);
         self.keep_backups(now);
+        self.current.list.trigger_postponed(now);
         if self.config.pace == Pace::Own {
             self.send_next_check(now);
         }
@@ -30,6 +31,7 @@ impl Agent {
         }
         let now = self.line.now();
         let pace = (self.config.pace == Pace::Own && self.may_check()).then_some(self.next_check_at);
+        let postponed = self.current.list.next_postponed();
         let nominate = self.current.nominate_by.filter(|_| self.may_nominate());
         let settled = self.selected.is_some_and(|selected| selected.generation == self.current.number);
         let patience = self.current.patience.filter(|&at| !settled && at > now);
@@ -41,7 +43,10 @@ impl Agent {
         let doubt = self.doubt_deadline();
         let (backup, renomination) = (self.next_backup, self.move_deadline());
         let checks = self.checks.poll_timeout();
-        [checks, pace, nominate, patience, consent, silence, doubt, backup, renomination].into_iter().flatten().min()
+        [checks, pace, postponed, nominate, patience, consent, silence, doubt, backup, renomination]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Marks a pair as nominated; it will be used, and the others are put aside (RFC 8445 section 8.1).

@@ -260,8 +260,8 @@ impl Agent {
         let Some(of) = self.generation_mut(selected.generation) else { return };
         let pair = of.list.get_mut(selected.pair);
         (pair.silent, pair.nominated) = (true, false);
-        of.nominated = None;
-        of.nominating = None;
+        of.nominated = of.nominated.filter(|&key| key != selected.pair);
+        of.nominating = of.nominating.filter(|&key| key != selected.pair);
         // Repeated, they would call the other side back.
         self.checks.overtake_nominations(|check| check.generation == selected.generation);
         self.select(selected.generation, refuge, cause, now);
