@@ -37,7 +37,7 @@ impl Agent {
         // The new ones first: then there is something to try when the path goes with its base.
         let mut added = Vec::new();
         for (socket, preference) in new {
-            let local = LocalCandidate::host(socket.protocol, socket.base, preference);
+            let local = self.distinct_host(&socket, preference);
             if self.add_local(local, socket.cost, now).is_ok() {
                 added.push(socket.base);
             }
@@ -57,6 +57,18 @@ impl Agent {
             (Some(_), None) => PathAfterChange::Lost,
         };
         self.events.push_back(Event::NetworkChange(NetworkChange { added, removed, path }));
+    }
+
+    /// A host candidate with a priority that no other has (RFC 8445 section 5.1.2.1): those that are there were ranked
+    /// among others.
+    fn distinct_host(&self, socket: &HostSocket, preference: u16) -> LocalCandidate {
+        let lower = (0..=preference).rev().chain(preference..=u16::MAX);
+        let mut locals = lower.map(|preference| LocalCandidate::host(socket.protocol, socket.base, preference));
+        let taken = |local: &LocalCandidate| {
+            self.present.iter().any(|other| other.candidate.priority == local.candidate.priority)
+        };
+        let first = LocalCandidate::host(socket.protocol, socket.base, preference);
+        locals.find(|local| !taken(local)).unwrap_or(first)
     }
 
     /// Withdraws the candidates of a base: its socket is closed. Tells whether there were any.

@@ -124,6 +124,19 @@ fn a_socket_that_is_closed_moves_the_path_at_once() {
 }
 
 #[test]
+fn sockets_that_come_later_have_priorities_of_their_own() {
+    let mut agent = Agent::new(Config::default(), Role::Controlling, [1; 32], Instant::ZERO);
+    let mut sockets = Vec::new();
+    for n in 1..=9 {
+        sockets.insert(0, socket(&format!("192.0.2.{n}:1000"), InterfaceKind::Ethernet));
+        agent.handle_network_change(&sockets, Instant::ZERO);
+    }
+    let priorities: std::collections::BTreeSet<u32> =
+        agent.local_candidates().iter().map(|local| local.candidate.priority).collect();
+    assert_eq!(priorities.len(), 9);
+}
+
+#[test]
 fn an_only_socket_that_is_replaced_finds_back_without_signalling() {
     let mut pair = Pair::with_hosts();
     pair.signal();
