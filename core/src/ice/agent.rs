@@ -93,7 +93,7 @@ struct Occupant {
 }
 
 /// The pair that carries the traffic.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Selected {
     generation: u32,
     pair: PairKey,
@@ -355,7 +355,7 @@ impl Agent {
         let next = Generation::new(self.current.number + 1, credentials);
         let last = core::mem::replace(&mut self.current, next);
         // Restarted again before the last restart found a path: the one before both stays in use.
-        let keeps_previous = self.selected.is_some_and(|selected| selected.generation != last.number);
+        let keeps_previous = self.selected.as_ref().is_some_and(|selected| selected.generation != last.number);
         if !keeps_previous && let Some(before) = self.previous.take() {
             self.vacate(&before, |_, occupant| Occupant { previous: None, ..occupant });
         }
@@ -364,7 +364,7 @@ impl Agent {
             current: None,
             previous: if keeps_previous { occupant.previous } else { Some(key) },
         });
-        let in_use = self.selected.map(|selected| selected.generation);
+        let in_use = self.selected.as_ref().map(|selected| selected.generation);
         self.checks.retain(|check| Some(check.generation) == in_use && check.purpose == Purpose::Consent);
         if !keeps_previous {
             self.previous = Some(last);
@@ -480,7 +480,7 @@ impl Agent {
     /// (RFC 8445 section 12.1), or one of the generation before a restart.
     #[must_use]
     pub fn selected_pair(&self) -> Option<PairReport> {
-        let selected = self.selected?;
+        let selected = self.selected.as_ref()?;
         Some(self.report(self.generation(selected.generation)?, selected.pair))
     }
 
@@ -491,7 +491,7 @@ impl Agent {
 
     fn report(&self, generation: &Generation, key: PairKey) -> PairReport {
         let pair = generation.list.get(key);
-        let selected = self.selected.filter(|s| s.generation == generation.number && s.pair == key);
+        let selected = self.selected.as_ref().filter(|s| s.generation == generation.number && s.pair == key);
         PairReport {
             path: pair.path,
             local: pair.valid.unwrap_or(self.locals[pair.local]),
@@ -504,6 +504,11 @@ impl Agent {
             selected: selected.map(|selected| selected.cause),
             stats: pair.stats,
         }
+    }
+
+    /// The generation and the pair that carry the traffic.
+    fn in_use(&self) -> Option<(u32, PairKey)> {
+        self.selected.as_ref().map(|selected| (selected.generation, selected.pair))
     }
 
     fn generation(&self, number: u32) -> Option<&Generation> {

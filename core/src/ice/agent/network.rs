@@ -33,7 +33,7 @@ impl Agent {
             hosts().any(|local| local.base == socket.base && local.candidate.protocol == socket.protocol)
         };
         let new: Vec<(HostSocket, u16)> = rank(sockets).into_iter().filter(|(socket, _)| !known(socket)).collect();
-        let before = self.selected.map(|selected| (selected.generation, selected.pair));
+        let before = self.in_use();
         // The new ones first: then there is something to try when the path goes with its base.
         let mut added = Vec::new();
         for (socket, preference) in new {
@@ -50,7 +50,7 @@ impl Agent {
             return;
         }
         self.settle(now);
-        let path = match (before, self.selected.map(|selected| (selected.generation, selected.pair))) {
+        let path = match (before, self.in_use()) {
             (None, _) => PathAfterChange::None,
             (Some(before), Some(after)) if before == after => PathAfterChange::Kept,
             (Some(_), Some(_)) => PathAfterChange::Moved,
@@ -88,14 +88,14 @@ impl Agent {
             return false;
         }
         self.present.retain(|local| !is_gone(local));
-        let was_selected = self.selected;
+        let had_path = self.selected.is_some();
         for place in 0..self.locals.len() {
             if self.costs[place].is_some() && is_gone(&self.locals[place]) {
                 self.costs[place] = None;
                 self.fail_pairs_of(place);
             }
         }
-        if was_selected.is_some() && self.selected.is_none() {
+        if had_path && self.selected.is_none() {
             self.search_again(now);
         }
         true

@@ -277,7 +277,7 @@ impl Agent {
             }
         } else if code == ErrorCode::FORBIDDEN.code && check.purpose == Purpose::Consent {
             // RFC 7675 section 5.2.
-            let in_use = self.selected.is_some_and(|s| s.generation == check.generation && s.pair == check.pair);
+            let in_use = self.in_use() == Some((check.generation, check.pair));
             if in_use {
                 self.lose_selected(Failure::ConsentRevoked, PairFate::ConsentRevoked, now);
             } else {

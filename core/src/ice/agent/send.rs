@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Agent, scaled_rto};
+use super::{Agent, Selected, scaled_rto};
 use crate::ice::binding;
 use crate::ice::candidate::peer_reflexive_priority;
 use crate::ice::checks::{Check, Purpose};
@@ -69,14 +69,14 @@ impl Agent {
     /// It is repeated like any request until the next one is due: sent once, six of them in a row are lost
     /// every few hours where one datagram in ten is, and consent with them.
     pub(super) fn send_consent_check(&mut self, now: Instant) {
-        let Some(selected) = self.selected else { return };
-        let Some(generation) = self.generation(selected.generation) else { return };
-        let round_trip = generation.list.get(selected.pair).stats.round_trip.unwrap_or_default();
+        let Some(Selected { generation: number, pair, nominated, .. }) = self.selected else { return };
+        let Some(generation) = self.generation(number) else { return };
+        let round_trip = generation.list.get(pair).stats.round_trip.unwrap_or_default();
         let rto = self.config.retransmission.rto.max(round_trip * 2);
         let config =
             RetransmissionConfig::within(rto, self.config.consent_interval * 4 / 5, self.config.consent_lifetime);
-        let nominate = self.role == Role::Controlling && selected.nominated;
-        self.send_request(selected.generation, selected.pair, Purpose::Consent, nominate, config, now);
+        let nominate = self.role == Role::Controlling && nominated;
+        self.send_request(number, pair, Purpose::Consent, nominate, config, now);
     }
 
     /// Asks on a valid pair that is not in use whether it still works, which renews our consent to use it.
@@ -94,7 +94,7 @@ impl Agent {
             of.list.get_mut(pair).stats.requests_sent += 1;
             self.push(Outgoing::Request(id));
         }
-        let in_use = self.selected.is_some_and(|s| s.generation == generation && s.pair == pair);
+        let in_use = self.in_use() == Some((generation, pair));
         if in_use && purpose == Purpose::Consent {
             self.begin_doubt(true, now);
         }

@@ -33,11 +33,12 @@ impl Agent {
         let pace = (self.config.pace == Pace::Own && self.may_check()).then_some(self.next_check_at);
         let postponed = self.current.list.next_postponed();
         let nominate = self.current.nominate_by.filter(|_| self.may_nominate());
-        let settled = self.selected.is_some_and(|selected| selected.generation == self.current.number);
+        let settled = self.in_use().is_some_and(|(generation, _)| generation == self.current.number);
         let patience = self.current.patience.filter(|&at| !settled && at > now);
-        let consent = self.selected.map(|selected| selected.consent.deadline());
+        let consent = self.selected.as_ref().map(|selected| selected.consent.deadline());
         let silence = self
             .selected
+            .as_ref()
             .filter(|_| self.state != State::Disconnected)
             .map(|selected| selected.consent.silent_from(&self.config));
         let doubt = self.doubt_deadline();
@@ -72,7 +73,7 @@ impl Agent {
 
     /// Gives a pair up: its check failed, or its path cannot be used any more.
     pub(super) fn fail_pair(&mut self, generation: u32, key: PairKey, fate: PairFate) {
-        if self.selected.is_some_and(|s| s.generation == generation && s.pair == key) {
+        if self.in_use() == Some((generation, key)) {
             self.selected = None;
         }
         let Some(of) = self.generation_mut(generation) else { return };
@@ -98,28 +99,30 @@ impl Agent {
         let Some(of) = self.generation(generation) else { return };
         let pair = of.list.get(key);
         let (path, answer, nominated) = (pair.path, pair.last_answer.unwrap_or(now), of.nominated == Some(key));
-        let before = self.selected;
-        let same = before.filter(|selected| selected.generation == generation && selected.pair == key);
-        self.selected = Some(match same {
-            Some(selected) => Selected { nominated, cause, ..selected },
-            None => Selected {
-                generation,
-                pair: key,
-                path,
-                nominated,
-                cause,
-                consent: match self.config.lite && self.remote_lite {
-                    true => Consent::of_nobody(),
-                    false => Consent::new(&self.config, &mut self.rng, answer, now),
-                },
-                liveness: Liveness::new(),
-                doubt: None,
-                joined: false,
-                elsewhere: None,
-            },
-        });
-        if same.is_none() && before.is_some() {
-            self.moved(now);
+        let before = self.in_use();
+        match self.selected.as_mut().filter(|_| before == Some((generation, key))) {
+            Some(selected) => (selected.nominated, selected.cause) = (nominated, cause),
+            None => {
+                self.selected = Some(Selected {
+                    generation,
+                    pair: key,
+                    path,
+                    nominated,
+                    cause,
+                    consent: if self.config.lite && self.remote_lite {
+                        Consent::of_nobody()
+                    } else {
+                        Consent::new(&self.config, &mut self.rng, answer, now)
+                    },
+                    liveness: Liveness::new(),
+                    doubt: None,
+                    joined: false,
+                    elsewhere: None,
+                });
+                if before.is_some() {
+                    self.moved(now);
+                }
+            }
         }
         if generation == self.current.number {
             self.failure = None;
@@ -138,7 +141,7 @@ impl Agent {
         let Some(best) = nominated.or_else(|| self.best_usable(now)) else {
             return self.fall_back(now);
         };
-        let in_use = self.selected.filter(|selected| selected.generation == number);
+        let in_use = self.selected.as_ref().filter(|selected| selected.generation == number);
         let cause = match in_use {
             Some(in_use) => {
                 let better = list.get(best).priority > list.get(in_use.pair).priority;
@@ -223,7 +226,7 @@ impl Agent {
     }
 
     fn update_state(&mut self, now: Instant) {
-        let settled = self.selected.is_some_and(|selected| selected.generation == self.current.number);
+        let settled = self.in_use().is_some_and(|(generation, _)| generation == self.current.number);
         if !settled {
             self.consider_failure(now);
             if self.is_over() {

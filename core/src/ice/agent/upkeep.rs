@@ -67,10 +67,10 @@ impl Agent {
 
     /// When the path in use becomes suspect, or a doubt about it is to be settled.
     pub(super) fn doubt_deadline(&self) -> Option<Instant> {
-        let selected = self.selected.filter(|_| !self.config.lite)?;
+        let selected = self.selected.as_ref().filter(|_| !self.config.lite)?;
         let pair = self.generation(selected.generation)?.list.get(selected.pair);
         let Some(doubt) = selected.doubt else {
-            let watched = self.config.watch_traffic.then_some(selected.liveness)?;
+            let watched = self.config.watch_traffic.then_some(&selected.liveness)?;
             return watched.suspect_at(pair.quality.round_trip()?);
         };
         let is_current = selected.generation == self.current.number;
@@ -82,7 +82,7 @@ impl Agent {
     /// Begins to doubt the path in use if it has been silent for too long; settles the doubt if another pair has
     /// shown meanwhile that it lives.
     pub(super) fn doubt(&mut self, now: Instant) {
-        let Some(selected) = self.selected.filter(|_| !self.config.lite) else { return };
+        let Some(selected) = self.selected.as_ref().filter(|_| !self.config.lite) else { return };
         let Some(doubt) = selected.doubt else {
             if self.doubt_deadline().is_some_and(|at| now >= at) {
                 self.begin_doubt(false, now);
@@ -92,7 +92,7 @@ impl Agent {
             return;
         };
         if let Some((refuge, _)) = self.refuge(selected, doubt).filter(|&(_, at)| now >= at) {
-            self.leave_for(selected, refuge, SelectionCause::Silence, now);
+            self.leave_for(refuge, SelectionCause::Silence, now);
             return;
         }
         let Some(of) = self.generation(selected.generation) else { return };
@@ -157,10 +157,10 @@ impl Agent {
         let Some(selected) = self.selected.as_mut().filter(|s| s.nominated && s.joined) else { return };
         let so_far = selected.elsewhere.filter(|&(pair, _)| pair == key).map_or(0, |(_, datagrams)| datagrams);
         selected.elsewhere = Some((key, so_far + 1));
-        let selected = *selected;
-        let pair = self.generation(selected.generation).map(|of| of.list.get(key));
+        let generation = selected.generation;
+        let pair = self.generation(generation).map(|of| of.list.get(key));
         if so_far + 1 >= ENOUGH_ELSEWHERE && pair.is_some_and(|pair| self.is_usable(pair, now)) {
-            self.leave_for(selected, key, SelectionCause::Followed, now);
+            self.leave_for(key, SelectionCause::Followed, now);
             self.settle(now);
         }
     }
@@ -168,11 +168,13 @@ impl Agent {
     /// Keeps other valid pairs ready, so that there is somewhere to go when the one in use dies, and looks for one
     /// on another base if there is none.
     pub(super) fn keep_backups(&mut self, now: Instant) {
-        let Some(selected) = self.selected.filter(|_| self.current.nominated.is_some() && !self.config.lite) else {
+        let of_current = self.in_use().filter(|&(generation, _)| generation == self.current.number);
+        let settled = of_current.filter(|_| self.current.nominated.is_some() && !self.config.lite);
+        let Some((_, selected)) = settled else {
             self.next_backup = None;
             return;
         };
-        if selected.generation != self.current.number || now < *self.next_backup.get_or_insert(now + SEARCH_INTERVAL) {
+        if now < *self.next_backup.get_or_insert(now + SEARCH_INTERVAL) {
             return;
         }
         self.drop_stale_backups(now);
@@ -188,7 +190,7 @@ impl Agent {
             }
         }
         let base = |key: PairKey| self.locals[self.current.list.get(key).local].base;
-        let in_use = base(selected.pair);
+        let in_use = base(selected);
         let elsewhere = kept.iter().any(|&key| base(key) != in_use);
         if !elsewhere && self.config.backups > 0 {
             let untried = self.current.list.pruned().find(|&key| base(key) != in_use);
@@ -205,12 +207,12 @@ impl Agent {
     /// RFC 8445 section 8.1.1 lets an agent nominate once. More is the extension that libwebrtc and others announce
     /// as the ICE option `renomination`; without it nothing is moved that works.
     pub(super) fn consider_renomination(&mut self, now: Instant) {
-        let Some(selected) = self.selected else { return };
-        let settled = selected.nominated && selected.generation == self.current.number;
         let may = self.renomination && self.role == Role::Controlling && !self.config.lite;
-        if !settled || !may || self.current.nominating.is_some() || self.moves.not_before.is_some_and(|at| now < at) {
+        if !may || self.current.nominating.is_some() || self.moves.not_before.is_some_and(|at| now < at) {
             return;
         }
+        let number = self.current.number;
+        let Some(selected) = self.selected.as_ref().filter(|s| s.nominated && s.generation == number) else { return };
         let in_use = self.current.list.get(selected.pair);
         let better = self.alternatives(now).into_iter().find(|&key| {
             let pair = self.current.list.get(key);
@@ -241,7 +243,7 @@ impl Agent {
 
     /// Another pair to go to in doubt, and when: it has been heard since, and the one in use has had its time to
     /// answer as well.
-    fn refuge(&self, selected: Selected, doubt: Doubt) -> Option<(PairKey, Instant)> {
+    fn refuge(&self, selected: &Selected, doubt: Doubt) -> Option<(PairKey, Instant)> {
         let of = self.generation(selected.generation)?;
         let own = of.list.get(selected.pair).quality.round_trip().unwrap_or_default();
         let alive = |key: &PairKey| of.list.get(*key).last_heard.is_some_and(|heard| heard > doubt.since);
@@ -256,25 +258,26 @@ impl Agent {
         Some((refuge, doubt.since + time))
     }
 
-    fn leave_for(&mut self, selected: Selected, refuge: PairKey, cause: SelectionCause, now: Instant) {
-        let Some(of) = self.generation_mut(selected.generation) else { return };
-        let pair = of.list.get_mut(selected.pair);
+    fn leave_for(&mut self, refuge: PairKey, cause: SelectionCause, now: Instant) {
+        let Some((generation, left)) = self.in_use() else { return };
+        let Some(of) = self.generation_mut(generation) else { return };
+        let pair = of.list.get_mut(left);
         (pair.silent, pair.nominated) = (true, false);
-        of.nominated = of.nominated.filter(|&key| key != selected.pair);
-        of.nominating = of.nominating.filter(|&key| key != selected.pair);
+        of.nominated = of.nominated.filter(|&key| key != left);
+        of.nominating = of.nominating.filter(|&key| key != left);
         // Repeated, they would call the other side back.
-        self.checks.overtake_nominations(|check| check.generation == selected.generation);
-        self.select(selected.generation, refuge, cause, now);
+        self.checks.overtake_nominations(|check| check.generation == generation);
+        self.select(generation, refuge, cause, now);
     }
 
     /// The other valid pairs of the generation in use with consent, most different from the one in use first: what
     /// ails it may ail all pairs of its base.
     fn alternatives(&self, now: Instant) -> Vec<PairKey> {
-        let Some(selected) = self.selected else { return Vec::new() };
-        let Some(of) = self.generation(selected.generation) else { return Vec::new() };
-        let in_use = of.list.get(selected.pair);
+        let Some((generation, selected)) = self.in_use() else { return Vec::new() };
+        let Some(of) = self.generation(generation) else { return Vec::new() };
+        let in_use = of.list.get(selected);
         let mut others: Vec<PairKey> =
-            of.list.valid().filter(|&key| key != selected.pair && self.is_usable(of.list.get(key), now)).collect();
+            of.list.valid().filter(|&key| key != selected && self.is_usable(of.list.get(key), now)).collect();
         others.sort_by_key(|&key| {
             let pair = of.list.get(key);
             let same_base = self.locals[pair.local].base == self.locals[in_use.local].base;
@@ -285,7 +288,7 @@ impl Agent {
     }
 
     fn drop_stale_backups(&mut self, now: Instant) {
-        let selected = self.selected.map(|selected| selected.pair);
+        let selected = self.in_use().map(|(_, pair)| pair);
         let fresh = |pair: &Pair| pair.last_answer.is_some_and(|at| now - at < self.config.consent_lifetime);
         let list = &self.current.list;
         let stale: Vec<PairKey> = list.valid().filter(|&key| Some(key) != selected && !fresh(list.get(key))).collect();
