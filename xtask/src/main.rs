@@ -27,9 +27,10 @@ cargo xtask <command>
        [--list]                  N is the time for each fuzz target (60); --list only names the steps
   setup                          only installs what `test` needs
   nat-matrix [--peers]           every pair of network kinds with every set of servers, in virtual time; fails if a cell
-       [--json FILE] [--svg FILE]  is not as it must be; writes to target/nat-matrix unless told otherwise; --peers puts
-                                 other implementations beside and counts instructions; `nat-matrix ten-by-ten` lets
-                                 agents with ten candidates each meet
+       [--json F] [--svg F]      is not as it must be; writes to target/nat-matrix.* unless told otherwise; --peers puts
+                                 other implementations beside and counts instructions
+  nat-matrix ten-by-ten          agents with ten candidates each, of which only the relayed ones connect
+       [--peers]
   fuzz TARGET [--seconds N]      runs one fuzz target, for ever unless told how long; what follows `--` goes to
        [--sanitize] [-- …]       libFuzzer; --sanitize builds it with AddressSanitizer
 ";

@@ -107,7 +107,7 @@ impl RiceParty {
                 }
                 AgentPoll::ComponentStateChange(change) => {
                     if change.state == ComponentConnectionState::Failed && !std::mem::replace(&mut self.failed, true) {
-                        self.said.push_back(Said::Failed(Failure::Other("failed".to_owned())));
+                        self.said.push_back(Said::Failed(Failure::Unexplained));
                     }
                 }
             }

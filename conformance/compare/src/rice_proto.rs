@@ -127,7 +127,7 @@ impl Contestant for Agent {
     }
 
     fn failure(&mut self) -> Option<Failure> {
-        self.failed.then(|| Failure::Other("failed".to_owned()))
+        self.failed.then_some(Failure::Unexplained)
     }
 }
 

@@ -96,7 +96,7 @@ impl Contestant for Agent {
     }
 
     fn failure(&mut self) -> Option<Failure> {
-        (self.agent.state() == ConnectionState::Failed).then(|| Failure::Other("failed".to_owned()))
+        (self.agent.state() == ConnectionState::Failed).then_some(Failure::Unexplained)
     }
 }
 

@@ -138,7 +138,9 @@ pub enum Failure {
     NoPairs,
     /// Pairs were checked, and none answered.
     NoPairSucceeded,
-    /// It says that it has failed and not why, or something else.
+    /// The implementation says that it has failed, and never why.
+    Unexplained,
+    /// Something else.
     Other(String),
 }
 
@@ -147,6 +149,7 @@ impl fmt::Display for Failure {
         match self {
             Self::NoPairs => f.write_str("no pairs"),
             Self::NoPairSucceeded => f.write_str("no pair succeeded"),
+            Self::Unexplained => f.write_str("failed"),
             Self::Other(what) => f.write_str(what),
         }
     }

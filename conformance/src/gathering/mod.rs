@@ -55,9 +55,9 @@ pub struct RelayServer {
     pub local: SocketAddr,
     /// Where it listens.
     pub server: SocketAddr,
-    /// The long-term credentials.
+    /// The user name of its long-term credentials.
     pub username: String,
-    /// The long-term credentials.
+    /// The password to it.
     pub password: String,
 }
 

@@ -100,11 +100,10 @@ impl Outcome {
             Verdict::Connects(kind) => Some(format!("{kind} is possible, and {}{}", how(self), self.reasons())),
             Verdict::Fails(_) if self.usable.is_some() => Some(format!("no path is possible, and {}", how(self))),
             Verdict::Fails(reasons) => {
-                let right = self
-                    .failures
-                    .iter()
-                    .zip(reasons)
-                    .all(|(told, reason)| told.as_ref().is_some_and(|(failure, _)| failure == reason));
+                let right = self.failures.iter().zip(reasons).all(|(told, reason)| {
+                    let is_right = |failure: &Failure| failure == reason || *failure == Failure::Unexplained;
+                    told.as_ref().is_some_and(|(failure, at)| is_right(failure) && *at <= PATIENCE)
+                });
                 let [a, b] = reasons;
                 (!right).then(|| {
                     format!("the two must fail with {a} and {b} within {} s{}", PATIENCE.as_secs(), self.reasons())

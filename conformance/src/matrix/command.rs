@@ -155,7 +155,9 @@ fn count_instructions(entries: &[Entry]) -> Result<(), String> {
 }
 
 fn ten_by_ten(entries: &[Entry], count: bool) -> Result<ExitCode, String> {
-    println!("{:<16} {:>10} {:>10} {:>10} {:>14}", "", "usable", "nominated", "datagrams", "instructions");
+    let last = if count { "instructions" } else { "" };
+    let head = format!("{:<16} {:>10} {:>10} {:>10} {last:>14}", "", "usable", "nominated", "datagrams");
+    println!("{}", head.trim_end());
     for entry in entries {
         let Meeting { usable, nominated, datagrams } = (entry.meet)(1)?;
         let name = entry.entrant.name;

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use super::cell::{Cell, Outcome};
 use super::contest::Results;
 use super::kind::{Kind, Networks, Servers, Shared};
-use super::oracle::PathKind;
+use super::oracle::{PathKind, Verdict};
 use super::table::letter;
 
 const CELL: [usize; 2] = [38, 20];
@@ -18,6 +18,8 @@ const NAMES: [usize; 2] = [118, 104];
 const GAP: usize = 26;
 const MARGIN: usize = 24;
 const HEAD: usize = 92;
+/// Stands for a side that neither connects nor gives up.
+const UNENDING: &str = "…";
 
 /// Draws the results of one implementation or several.
 pub(super) fn draw(all: &[Results]) -> String {
@@ -61,6 +63,9 @@ fn legend(svg: &mut String) {
         text(svg, [x + CELL[0] + 6, 66], 13, "", name);
         x += CELL[0] + 28 + 8 * name.len();
     }
+    cell(svg, [x, 52], None, UNENDING);
+    text(svg, [x + CELL[0] + 6, 66], 13, "", "no path, and does not say so");
+    x += CELL[0] + 240;
     cell(svg, [x, 52], None, "");
     frame(svg, [x, 52]);
     text(svg, [x + CELL[0] + 6, 66], 13, "", "not what must come of it");
@@ -92,13 +97,17 @@ fn draw_square(svg: &mut String, [x, y]: [usize; 2], results: &Results, servers:
 }
 
 fn draw_outcome(svg: &mut String, at: [usize; 2], (of, outcome): (Cell, &Outcome)) {
+    let verdict = of.foresee();
+    let is_unending = outcome.failures.iter().any(Option::is_none);
     let label = match (outcome.path, outcome.usable) {
         (Some(kind), Some(time)) => format!("{} {}", letter(kind), time.as_millis()),
         (None, Some(time)) => format!("? {}", time.as_millis()),
+        _ if is_unending => UNENDING.to_owned(),
         _ => "–".to_owned(),
     };
     cell(svg, at, outcome.path, &label);
-    if let Some(how) = outcome.differs_from(&of.foresee()) {
+    let label_says_it = label == UNENDING && matches!(verdict, Verdict::Fails(_));
+    if let Some(how) = outcome.differs_from(&verdict).filter(|_| !label_says_it) {
         frame(svg, at);
         let _ = writeln!(svg, "<!-- {}: {} -->", of, how.replace("--", "- "));
     }

@@ -1,6 +1,6 @@
 //! What one cell looks like, as a drawing: neither the network nor an agent is in it.
 //!
-//! Two read it: [`super::stage`] builds it in the virtual internet, and [`super::oracle`] thinks about it.
+//! Two read it: `stage` builds it in the virtual internet, and [`super::oracle`] thinks about it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
