@@ -23,7 +23,7 @@ use super::pair::{Pair, PairClass, PairKey, pair_priority};
 use super::streams::Streams;
 use super::{
     Candidate, CandidateError, CandidateKind, Config, Counters, Credentials, Event, Failure, InterfaceKind,
-    LocalCandidate, PairFate, PairReport, Role, SelectionCause, State,
+    LocalCandidate, PairFate, PairReport, PairState, Role, SelectionCause, State,
 };
 use crate::Seed;
 use crate::path::{Path, PathId, Paths, Transmit};
@@ -47,6 +47,8 @@ pub struct Agent {
     config: Config,
     rng: Rng,
     line: Timeline,
+    /// When conclusions were drawn last. Not every call draws them, so a deadline may be over before they are.
+    settled_at: Instant,
     role: Role,
     tie_breaker: u64,
     state: State,
@@ -137,6 +139,7 @@ impl Agent {
             tie_breaker: rng.u64(),
             rng,
             line: Timeline::new(now),
+            settled_at: now,
             role,
             state: State::New,
             failure: None,
@@ -467,7 +470,8 @@ impl Agent {
     /// see [`header_len`](Self::header_len).
     pub fn send(&mut self, len: usize, now: Instant) -> Option<PathId> {
         let now = self.line.advance(now);
-        let selected = self.selected.as_mut()?;
+        // The machine may have slept, and whoever sends may be the first to run again.
+        let selected = self.selected.as_mut().filter(|selected| now < selected.consent.expires)?;
         selected.liveness.sent(now);
         let (generation, pair, path) = (selected.generation, selected.pair, selected.path);
         let stats = &mut self.generation_mut(generation)?.list.get_mut(pair).stats;
@@ -578,8 +582,14 @@ impl Agent {
         };
         let mut occupant = self.paths.occupant(path).copied().unwrap_or(Occupant { current: None, previous: None });
         let place = if is_current { &mut occupant.current } else { &mut occupant.previous };
-        if place.is_some() {
-            return *place;
+        if let Some(key) = *place {
+            let pair = generation.list.get_mut(key);
+            if self.costs[pair.local].is_none() {
+                // The base is back.
+                pair.local = local;
+                generation.list.set_state(key, PairState::Waiting);
+            }
+            return Some(key);
         }
         let key =
             generation.list.add(Pair::new(path, local, remote, priority, class), foundations, self.config.max_pairs);

@@ -118,6 +118,9 @@ impl Agent {
             self.checks.retain(|check| check.generation != number || !gone.contains(&check.pair));
             for key in gone {
                 self.fail_pair(number, key, PairFate::BaseGone);
+                if let Some(of) = self.generation_mut(number) {
+                    of.list.take_back_trigger(key);
+                }
             }
         }
     }

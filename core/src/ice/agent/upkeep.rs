@@ -4,6 +4,7 @@ use core::cmp::Reverse;
 use core::time::Duration;
 
 use super::{Agent, Selected};
+use crate::ice::checks::Check;
 use crate::ice::pair::{Pair, PairKey};
 use crate::ice::{CandidateKind, Failure, PairFate, Role, SelectionCause, State};
 use crate::time::Instant;
@@ -230,7 +231,7 @@ impl Agent {
 
     /// When a renomination that is due may be made.
     pub(super) fn move_deadline(&self) -> Option<Instant> {
-        self.moves.not_before.filter(|&at| self.renomination && at > self.line.now())
+        self.moves.not_before.filter(|&at| self.renomination && at > self.settled_at)
     }
 
     /// Another pair carries the traffic from now on: the next move that nothing forces has to wait.
@@ -265,8 +266,11 @@ impl Agent {
         (pair.silent, pair.nominated) = (true, false);
         of.nominated = of.nominated.filter(|&key| key != left);
         of.nominating = of.nominating.filter(|&key| key != left);
-        // Repeated, they would call the other side back.
-        self.checks.overtake_nominations(|check| check.generation == generation);
+        let nominating = of.nominating;
+        // Repeated, they would call the other side back. One for yet another pair goes on: nothing else would take its
+        // place.
+        let goes_on = |check: &Check| nominating == Some(check.pair);
+        self.checks.overtake_nominations(|check| check.generation == generation && !goes_on(check));
         self.select(generation, refuge, cause, now);
     }
 
