@@ -57,6 +57,8 @@ pub struct Agent {
     locals: Vec<LocalCandidate>,
     /// What it costs to use each of them; none if it is gone.
     costs: Vec<Option<u16>>,
+    /// The system's number for the interface of each of them, 0 if it is not known.
+    interfaces: Vec<u32>,
     /// Those that are there, as the other side knows them.
     present: Vec<LocalCandidate>,
     gathered: bool,
@@ -145,6 +147,7 @@ impl Agent {
             failure: None,
             locals: Vec::new(),
             costs: Vec::new(),
+            interfaces: Vec::new(),
             present: Vec::new(),
             gathered: false,
             paths: Paths::new(),
@@ -254,10 +257,16 @@ impl Agent {
     /// # Errors
     /// If nothing can be sent to it, it is there already, or there are too many.
     pub fn add_local_candidate(&mut self, local: LocalCandidate, now: Instant) -> Result<(), CandidateError> {
-        self.add_local(local, InterfaceKind::Unknown.typical_cost(), now)
+        self.add_local(local, InterfaceKind::Unknown.typical_cost(), 0, now)
     }
 
-    fn add_local(&mut self, local: LocalCandidate, cost: u16, now: Instant) -> Result<(), CandidateError> {
+    fn add_local(
+        &mut self,
+        local: LocalCandidate,
+        cost: u16,
+        interface: u32,
+        now: Instant,
+    ) -> Result<(), CandidateError> {
         let now = self.line.advance(now);
         self.refuse_when_over()?;
         local.candidate.check_address()?;
@@ -272,8 +281,9 @@ impl Agent {
         if place == self.locals.len() {
             self.locals.push(local);
             self.costs.push(None);
+            self.interfaces.push(0);
         }
-        (self.locals[place], self.costs[place]) = (local, Some(cost));
+        (self.locals[place], self.costs[place], self.interfaces[place]) = (local, Some(cost), interface);
         self.present.push(local);
         self.events.push_back(Event::LocalCandidate(local));
         for remote in 0..self.current.remotes.len() {

@@ -46,7 +46,7 @@ impl Agent {
         let mut added = Vec::new();
         for (socket, preference) in new {
             let local = self.distinct_host(&socket, preference);
-            if self.add_local(local, socket.cost, now).is_ok() {
+            if self.add_local(local, socket.cost, socket.index, now).is_ok() {
                 added.push(socket.base);
             }
         }
