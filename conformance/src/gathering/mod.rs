@@ -118,8 +118,8 @@ pub struct Gatherer<C: Contestant> {
 pub enum Told<C: Contestant> {
     /// First of all.
     Credentials(C::Credentials),
-    /// A candidate, as it comes (RFC 8838).
-    Candidate(C::Candidate),
+    /// A candidate, as it comes (RFC 8838), and its address.
+    Candidate(C::Candidate, SocketAddr),
     /// There are no more.
     End,
 }
@@ -132,7 +132,7 @@ impl<C: Contestant> Gatherer<C> {
 
     fn add(&mut self, gathered: Gathered, now: Instant) {
         if let Some(candidate) = in_the_agent(|| self.agent.add_local_candidate(gathered, now)) {
-            self.said.push_back(Said::Tell(Told::Candidate(candidate)));
+            self.said.push_back(Said::Tell(Told::Candidate(candidate, gathered.address)));
         }
     }
 
@@ -231,7 +231,12 @@ impl<C: Contestant> Party for Gatherer<C> {
         self.now = now;
         match told {
             Told::Credentials(credentials) => in_the_agent(|| self.agent.set_remote_credentials(credentials, now)),
-            Told::Candidate(candidate) => in_the_agent(|| self.agent.add_remote_candidate(candidate, now)),
+            Told::Candidate(candidate, address) => {
+                if let Some(relay) = &mut self.relay {
+                    relay.permit(address.ip(), now);
+                }
+                in_the_agent(|| self.agent.add_remote_candidate(candidate, now));
+            }
             Told::End => in_the_agent(|| self.agent.end_of_remote_candidates(now)),
         }
         self.watch();
@@ -334,7 +339,7 @@ impl<C: Contestant> Clone for Told<C> {
     fn clone(&self) -> Self {
         match self {
             Self::Credentials(credentials) => Self::Credentials(credentials.clone()),
-            Self::Candidate(candidate) => Self::Candidate(candidate.clone()),
+            Self::Candidate(candidate, address) => Self::Candidate(candidate.clone(), *address),
             Self::End => Self::End,
         }
     }
@@ -344,7 +349,7 @@ impl<C: Contestant> fmt::Debug for Told<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Credentials(_) => "credentials",
-            Self::Candidate(_) => "a candidate",
+            Self::Candidate(..) => "a candidate",
             Self::End => "the end",
         })
     }

@@ -1,6 +1,6 @@
 //! An allocation on a TURN server, held by `turn-client-proto`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -30,7 +30,9 @@ pub(crate) struct Relay {
     /// When the client wants to be polled.
     wake: Option<Instant>,
     outgoing: VecDeque<Vec<u8>>,
-    /// Datagrams for addresses that the server does not yet let us send to (RFC 8656 section 9).
+    /// Whom the server is to let through: every address that the other side has named (RFC 8656 section 9).
+    named: BTreeSet<IpAddr>,
+    /// Datagrams for addresses that the server was asked to let through and does not yet.
     waiting: BTreeMap<IpAddr, Vec<(SocketAddr, Vec<u8>)>>,
     received: VecDeque<(SocketAddr, Vec<u8>)>,
 }
@@ -54,6 +56,7 @@ impl Relay {
             deadline: now + LIMIT,
             wake: None,
             outgoing: VecDeque::new(),
+            named: BTreeSet::new(),
             waiting: BTreeMap::new(),
             received: VecDeque::new(),
             access,
@@ -109,15 +112,32 @@ impl Relay {
             }
             return;
         }
+        self.ask(to.ip(), now);
         let waiting = self.waiting.entry(to.ip()).or_default();
         if waiting.len() < MAX_WAITING {
             waiting.push((to, datagram.to_vec()));
         }
-        if waiting.len() == 1 {
-            // One that is being made is no error; one that cannot be made says so later.
-            let _ = client.create_permission(TransportType::Udp, to.ip(), stun_time(now));
-            self.advance(now);
+    }
+
+    /// Has the server let an address through that the other side has named, before the first check goes there: what
+    /// comes from there meanwhile would be lost.
+    pub(super) fn permit(&mut self, ip: IpAddr, now: Instant) {
+        if self.named.insert(ip) && self.address().is_some() {
+            self.ask(ip, now);
         }
+    }
+
+    fn ask(&mut self, ip: IpAddr, now: Instant) {
+        let Some(relayed) = self.address() else { return };
+        let Some(client) = &mut self.client else { return };
+        let of_its_family = relayed.is_ipv4() == ip.is_ipv4();
+        if !of_its_family || client.have_permission(TransportType::Udp, ip) || self.waiting.contains_key(&ip) {
+            return;
+        }
+        self.waiting.insert(ip, Vec::new());
+        // One that is being made is no error; one that cannot be made says so later.
+        let _ = client.create_permission(TransportType::Udp, ip, stun_time(now));
+        self.advance(now);
     }
 
     /// Takes what has come from the server, and says whether it was for the client.
@@ -207,7 +227,10 @@ impl Relay {
 
     fn handle_event(&mut self, event: TurnEvent, now: Instant) {
         match event {
-            TurnEvent::AllocationCreated(_, address) => self.progress = Progress::Opened(address),
+            TurnEvent::AllocationCreated(_, address) => {
+                self.progress = Progress::Opened(address);
+                self.named.clone().into_iter().for_each(|ip| self.ask(ip, now));
+            }
             TurnEvent::AllocationCreateFailed(_) => self.progress = Progress::Failed,
             TurnEvent::PermissionCreated(_, ip) => {
                 for (to, datagram) in self.waiting.remove(&ip).unwrap_or_default() {

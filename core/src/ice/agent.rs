@@ -437,12 +437,11 @@ impl Agent {
         while let Some(expired) = self.checks.poll_expired(now) {
             match expired {
                 Expired::Again(id) => self.send_again(id, now),
-                Expired::Failed(id, check) => {
+                Expired::Failed(check) => {
                     if check.purpose == Purpose::Connectivity && !check.superseded {
                         self.fail_pair(check.generation, check.pair, PairFate::Unanswered);
                     } else if let Some(list) = self.generation_mut(check.generation).map(|g| &mut g.list) {
                         let pair = list.get_mut(check.pair);
-                        pair.superseded = pair.superseded.filter(|&other| other != id);
                         pair.quality.unanswered(check.timer.sent());
                     }
                 }

@@ -24,6 +24,8 @@ pub(super) struct CheckList {
     triggered: VecDeque<PairKey>,
     /// Triggered checks that wait whether the one before them is answered.
     postponed: BTreeSet<(Instant, PairKey)>,
+    /// Checks that are worth another try once there is a turn that nobody wants, and since when.
+    doubtful: BTreeSet<(Instant, PairKey)>,
     groups: BTreeMap<(Foundation, Foundation), usize>,
     group: Vec<Group>,
     /// The priority of the nominated pair: those that come later and are no better are pruned.
@@ -210,9 +212,35 @@ impl CheckList {
         self.postponed.insert((at, key));
     }
 
+    /// A check that is not answered by then may be sent once more in a turn that nobody wants.
+    pub(super) fn doubt_at(&mut self, key: PairKey, at: Instant) {
+        self.doubtful.insert((at, key));
+    }
+
     /// When the next of those that were queued for later is due.
     pub(super) fn next_postponed(&self) -> Option<Instant> {
         self.postponed.first().map(|&(at, _)| at)
+    }
+
+    /// When a check may be sent once more, if no other has its turn.
+    pub(super) fn next_doubtful(&self) -> Option<Instant> {
+        self.doubtful.first().map(|&(at, _)| at)
+    }
+
+    /// The check to send once more at `now`, if one is worth it. Only where nothing else is to be checked.
+    pub(super) fn take_doubtful(&mut self, now: Instant) -> Option<PairKey> {
+        while let Some(&(_, key)) = self.doubtful.first().filter(|&&(at, _)| at <= now) {
+            self.doubtful.pop_first();
+            if self.get(key).state == PairState::InProgress {
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    /// Sends nothing once more that was not answered yet.
+    pub(super) fn forget_doubtful(&mut self) {
+        self.doubtful.clear();
     }
 
     /// Queues those that were queued for later and are due.
@@ -230,6 +258,7 @@ impl CheckList {
     pub(super) fn take_back_trigger(&mut self, key: PairKey) {
         self.triggered.retain(|&other| other != key);
         self.postponed.retain(|&(_, other)| other != key);
+        self.doubtful.retain(|&(_, other)| other != key);
         self.get_mut(key).triggered = false;
     }
 
@@ -246,7 +275,7 @@ impl CheckList {
             self.get_mut(key).triggered = false;
             return Some(key);
         }
-        let next = |queue: &&mut Queue| (queue.turns, queue.waiting.first().copied());
+        let next = |queue: &&mut Queue| (queue.turns, queue.class.turn(), queue.waiting.first().copied());
         match self.waiting.iter_mut().filter(|queue| !queue.waiting.is_empty()).min_by_key(next) {
             Some(queue) => {
                 queue.turns += 1;

@@ -50,7 +50,7 @@ pub(super) enum Expired {
     /// Send it again.
     Again(TransactionId),
     /// No response came.
-    Failed(TransactionId, Check),
+    Failed(Check),
 }
 
 impl Checks {
@@ -121,7 +121,7 @@ impl Checks {
                 }
                 Due::Failed => {
                     let check = self.by_id.remove(&id).expect("it was just seen");
-                    return Some(Expired::Failed(id, check));
+                    return Some(Expired::Failed(check));
                 }
             }
         }

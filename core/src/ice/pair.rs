@@ -150,6 +150,22 @@ pub(super) struct PairClass {
     pub(super) is_ipv4: bool,
 }
 
+impl PairClass {
+    /// Which class goes first where they had as many turns: the one whose pairs mostly work, as between a relay and what
+    /// a NAT shows, before the one whose pairs mostly do not, as between a relay and an address inside a NAT.
+    pub(super) fn turn(self) -> u8 {
+        use CandidateKind::{Host, Relayed};
+        match (self.local, self.remote) {
+            (Relayed, Host) => 5,
+            (Relayed, Relayed) => 3,
+            (Relayed, _) => 2,
+            (_, Relayed) => 4,
+            (_, Host) => 0,
+            _ => 1,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Pair {
     pub(super) path: PathId,
@@ -175,9 +191,10 @@ pub(super) struct Pair {
     pub(super) heard: bool,
     /// In the triggered-check queue.
     pub(super) triggered: bool,
-    /// Its check in flight, and the one before it that may still be answered.
+    /// Its check in flight. Those before it may still be answered.
     pub(super) check: Option<TransactionId>,
-    pub(super) superseded: Option<TransactionId>,
+    /// How many checks were sent, what repeats the same request not counted.
+    pub(super) tries: u32,
     /// The check in flight was sent after the other side's first one had arrived.
     pub(super) check_after_heard: bool,
     pub(super) last_answer: Option<Instant>,
@@ -208,7 +225,7 @@ impl Pair {
             heard: false,
             triggered: false,
             check: None,
-            superseded: None,
+            tries: 0,
             check_after_heard: false,
             last_answer: None,
             last_heard: None,

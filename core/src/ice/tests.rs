@@ -275,7 +275,7 @@ fn failure_waits_for_the_patience_timer_and_says_why() {
     let start = pair.now;
     assert!(pair.run_until(start + Duration::from_secs(60), |pair| pair.both(State::Failed)));
     assert!(pair.now - start >= Duration::from_millis(39_500));
-    assert!(pair.now - start <= Duration::from_millis(39_600));
+    assert!(pair.now - start <= Duration::from_secs(40));
     assert_eq!(pair.agents[0].failure(), Some(Failure::NoPairSucceeded));
     assert_eq!(pair.agents[0].poll_timeout(), None);
 

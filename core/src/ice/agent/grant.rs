@@ -9,8 +9,8 @@ impl Agent {
     /// [its own pace](Pace::Own). Any other call may change it.
     #[must_use]
     pub fn wants_check(&self) -> Option<Instant> {
-        let waits = self.config.pace == Pace::Granted && !self.is_over() && self.may_check();
-        waits.then(|| self.line.to_callers(self.next_check_at))
+        let granted = self.config.pace == Pace::Granted && !self.is_over();
+        self.check_due().filter(|_| granted).map(|at| self.line.to_callers(at))
     }
 
     /// Grants one check, which is sent at once. Gives whether there was one to send; its own Ta holds even so.

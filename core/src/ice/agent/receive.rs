@@ -13,7 +13,7 @@ use crate::path::{Path, PathId};
 use crate::stun::{AttributeType, Class, ErrorCode, Message, Method};
 use crate::time::Instant;
 
-/// A check under way is not triggered again sooner than this after it was sent.
+/// A check between two hosts is not triggered again sooner than this after it was sent.
 const ANSWER_DUE: Duration = Duration::from_millis(50);
 
 /// The priority of a peer whose check does not say one, which the RFC does not allow.
@@ -197,6 +197,8 @@ impl Agent {
         }
         let lifetime = self.config.consent_lifetime;
         let pair = self.current.list.get_mut(key);
+        let kinds = (self.locals[pair.local].candidate.kind, self.current.remotes[pair.remote].kind);
+        let is_direct = kinds == (CandidateKind::Host, CandidateKind::Host);
         let fresh = pair.last_answer.is_some_and(|answer| now - answer < lifetime);
         if pair.state == PairState::Succeeded && fresh {
             if nominates {
@@ -211,9 +213,9 @@ impl Agent {
             // pace, the two sides then set each other off until the first answer.
             return;
         }
-        if pair.state == PairState::InProgress {
-            // It was sent when the way back may have been shut. If the two sides began together, its answer is about to
-            // come; only if it does not is another worth sending.
+        if pair.state == PairState::InProgress && is_direct {
+            // Between two hosts nothing has to be opened first. If both began together, the answer is about to come; only
+            // if it does not is another check worth sending.
             let sent = pair.check.and_then(|id| self.checks.get(id)).map_or(now, |check| check.sent_at);
             self.current.list.trigger_at(key, sent + ANSWER_DUE);
             return;
@@ -240,7 +242,6 @@ impl Agent {
         let Some(generation) = self.generation_mut(check.generation) else { return };
         let pair = generation.list.get_mut(check.pair);
         pair.check = pair.check.filter(|&other| other != id);
-        pair.superseded = pair.superseded.filter(|&other| other != id);
         pair.stats.responses_received += 1;
         pair.quality.answered(now - check.sent_at, check.timer.sent());
         if check.timer.sent() == 1 {

@@ -1,5 +1,6 @@
 //! What the agent sends: checks, consent checks and responses.
 
+use core::time::Duration;
 use std::net::SocketAddr;
 
 use super::{Agent, Selected, scaled_rto};
@@ -8,12 +9,18 @@ use crate::ice::candidate::peer_reflexive_priority;
 use crate::ice::checks::{Check, Purpose};
 use crate::ice::pair::PairKey;
 use crate::ice::{PairFate, PairState, Role, frame_header};
-use crate::path::{PathId, Transmit};
+use crate::path::{PathId, Protocol, Transmit};
 use crate::stun::{AttributeType, ErrorCode, Retransmission, RetransmissionConfig, TransactionId};
 use crate::time::Instant;
 
 /// A driver that does not drain loses the oldest datagrams, as a full socket buffer would lose some.
 const MAX_OUTGOING: usize = 256;
+
+/// An unanswered check may be tried again after this, as long as there is no path and a turn to spare.
+const TRY_AGAIN: Duration = Duration::from_millis(250);
+
+/// How often in all, not counting what repeats the same request.
+const TRIES: u32 = 2;
 
 /// A datagram that is written when it is polled.
 #[derive(Clone, Copy, Debug)]
@@ -49,14 +56,9 @@ impl Agent {
         let config = self.retransmission_on(path, config, self.config.retransmission.lifetime());
         let nominate = self.role == Role::Controlling && self.current.nominating == Some(key);
         let pair = self.current.list.get_mut(key);
-        let stale = core::mem::replace(&mut pair.superseded, pair.check.take());
-        let superseded = pair.superseded;
         pair.check_after_heard = pair.heard;
-        if let Some(id) = stale {
-            self.checks.remove(id);
-        }
-        if let Some(id) = superseded {
-            self.checks.supersede(id);
+        if let Some(before) = pair.check.take() {
+            self.checks.supersede(before);
         }
         if self.current.list.get(key).state != PairState::Succeeded {
             self.current.list.set_state(key, PairState::InProgress);
@@ -66,7 +68,13 @@ impl Agent {
         }
         let number = self.current.number;
         let id = self.send_request(number, key, Purpose::Connectivity, nominate, config, now);
-        self.current.list.get_mut(key).check = Some(id);
+        let protocol = self.paths.get(path).map(|path| path.protocol);
+        let pair = self.current.list.get_mut(key);
+        pair.check = Some(id);
+        pair.tries += 1;
+        if pair.tries < TRIES && protocol == Some(Protocol::Udp) && self.selected.is_none() {
+            self.current.list.doubt_at(key, now + TRY_AGAIN);
+        }
     }
 
     /// Sends a consent check on the selected pair (RFC 7675 section 5.1). That of the controlling agent says

@@ -31,7 +31,7 @@ impl Agent {
         if self.is_over() {
             return None;
         }
-        let pace = (self.config.pace == Pace::Own && self.may_check()).then_some(self.next_check_at);
+        let pace = self.check_due().filter(|_| self.config.pace == Pace::Own);
         let postponed = self.current.list.next_postponed();
         let nominate = self.current.nominate_by.filter(|_| self.may_nominate());
         let settled = self.in_use().is_some_and(|(generation, _)| generation == self.current.number);
@@ -203,9 +203,16 @@ impl Agent {
         }
     }
 
-    /// Whether a check is to be sent as soon as pacing allows.
-    pub(super) fn may_check(&self) -> bool {
-        self.current.remote.is_some() && !self.config.lite && self.current.list.has_work()
+    /// When the agent has a check to send by its own Ta, which may be past; none if there is none to send.
+    pub(super) fn check_due(&self) -> Option<Instant> {
+        if self.current.remote.is_none() || self.config.lite {
+            return None;
+        }
+        if self.current.list.has_work() {
+            return Some(self.next_check_at);
+        }
+        let doubtful = self.current.list.next_doubtful().filter(|_| self.selected.is_none());
+        doubtful.map(|at| at.max(self.next_check_at))
     }
 
     /// Sends one check if there is one and the agent's own Ta allows it (RFC 8445 section 6.1.4.2).
@@ -223,7 +230,23 @@ impl Agent {
                 return true;
             }
         }
-        false
+        self.use_idle_turn(now)
+    }
+
+    /// Nothing else is to be checked: tries again what was not answered, while there is no path at all.
+    ///
+    /// A first check is often lost before the other side has sent one, or a relay has let it in. The RFC has it repeated
+    /// after half a second at the earliest (section 14.3); this one is a check of its own, under the pace, in a turn that
+    /// would stay empty.
+    fn use_idle_turn(&mut self, now: Instant) -> bool {
+        if self.selected.is_some() {
+            self.current.list.forget_doubtful();
+            return false;
+        }
+        let Some(key) = self.current.list.take_doubtful(now) else { return false };
+        self.send_check(key, now);
+        self.next_check_at = now + self.pacing;
+        true
     }
 
     fn update_state(&mut self, now: Instant) {
