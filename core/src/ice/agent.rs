@@ -257,9 +257,11 @@ impl Agent {
     /// # Errors
     /// If nothing can be sent to it, it is there already, or there are too many.
     pub fn add_local_candidate(&mut self, local: LocalCandidate, now: Instant) -> Result<(), CandidateError> {
+        let now = self.line.advance(now);
         self.add_local(local, InterfaceKind::Unknown.typical_cost(), 0, now)
     }
 
+    /// `now` is a moment inside.
     fn add_local(
         &mut self,
         local: LocalCandidate,
@@ -267,7 +269,6 @@ impl Agent {
         interface: u32,
         now: Instant,
     ) -> Result<(), CandidateError> {
-        let now = self.line.advance(now);
         self.refuse_when_over()?;
         local.candidate.check_address()?;
         let Candidate { transport, address, .. } = local.candidate;

@@ -86,3 +86,18 @@ fn a_deadline_that_passes_unseen_still_comes() {
     agent.handle_timeout(now);
     assert_eq!(agent.state(), State::Failed);
 }
+
+#[test]
+fn a_clock_that_stepped_back_does_not_leap_with_a_new_socket() {
+    let mut pair = Pair::new(Role::Controlling, Role::Controlled);
+    // Clocks have shown a lot already.
+    pair.now = Instant::from_millis(1_000_000);
+    pair.agents[0].handle_network_change(&sockets(&[LEFT]), pair.now);
+    pair.agents[1].handle_network_change(&sockets(&[RIGHT]), pair.now);
+    pair.signal();
+    pair.run_for(Duration::from_secs(1));
+    let stepped_back = Instant::from_millis(pair.now.as_nanos() / 1_000_000 - 60_000);
+    pair.agents[0].handle_timeout(stepped_back);
+    pair.agents[0].handle_network_change(&sockets(&[LEFT, SECOND_LEFT]), stepped_back);
+    assert!(pair.agents[0].send(1, stepped_back).is_some(), "no time has passed, so there is consent");
+}
