@@ -33,9 +33,9 @@ fn every_schedule_ends_in_agreement() {
         run.until(scenario.calm + Duration::from_secs(1));
         run.driver(0).check_limits();
         run.driver(1).check_limits();
-        let within = if scenario.restarts_when_calm { ENOUGH_TO_CONNECT } else { ENOUGH_TO_AGREE };
-        let outcome = run.settle(within);
         let must_connect = scenario.restarts_when_calm && foresight::must_connect(&scenario);
+        let within = if must_connect { ENOUGH_TO_CONNECT } else { ENOUGH_TO_AGREE };
+        let outcome = run.settle(within);
         match outcome {
             None => panic!("no agreement after {within:?}: {}", run.describe()),
             Some(Outcome::Failed) => assert!(!must_connect, "there is a path: {}", run.describe()),
