@@ -64,6 +64,8 @@ pub struct Agent {
     /// The generation before the restart. It answers the other side's checks and keeps its path in use
     /// until the new one has one.
     previous: Option<Generation>,
+    /// Until when the generation before is kept, once the new one has its nominated path.
+    previous_until: Option<Instant>,
     checks: Checks,
     /// The least time between two of our checks: what the configuration says, or the other side if that is more.
     pacing: Duration,
@@ -112,6 +114,18 @@ struct Selected {
     elsewhere: Option<(PairKey, u32)>,
 }
 
+impl Selected {
+    /// The pairs that were put aside are being tried because it is doubted.
+    fn searches(&self) -> bool {
+        self.doubt.is_some_and(|doubt| doubt.searches)
+    }
+
+    /// It was chosen because it was heard when another was not, which says more than its priority.
+    fn is_proven(&self) -> bool {
+        matches!(self.cause, SelectionCause::Silence | SelectionCause::Followed)
+    }
+}
+
 /// What became of a datagram.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Received {
@@ -148,6 +162,7 @@ impl Agent {
             streams: Streams::default(),
             current: Generation::new(0, credentials),
             previous: None,
+            previous_until: None,
             checks: Checks::default(),
             renomination: false,
             remote_lite: false,
@@ -197,7 +212,7 @@ impl Agent {
     /// Why the state is [`State::Failed`].
     #[must_use]
     pub fn failure(&self) -> Option<Failure> {
-        self.failure
+        self.failure.filter(|_| self.state == State::Failed)
     }
 
     /// The role at present; a conflict may change it.
@@ -210,6 +225,8 @@ impl Agent {
     pub fn set_role(&mut self, role: Role) {
         if self.role != role {
             self.role = role;
+            // Those of the one that nominated before count no more.
+            (self.nominations, self.current.nominating) = (0, None);
             self.reprioritise();
         }
     }
@@ -256,7 +273,9 @@ impl Agent {
 
     fn add_local(&mut self, local: LocalCandidate, cost: u16, now: Instant) -> Result<(), CandidateError> {
         let now = self.line.advance(now);
-        self.refuse_when_over()?;
+        if self.state == State::Closed {
+            return Err(CandidateError::Over);
+        }
         local.candidate.check_address()?;
         let Candidate { transport, address, .. } = local.candidate;
         let same = |known: &LocalCandidate| {
@@ -273,6 +292,10 @@ impl Agent {
         (self.locals[place], self.costs[place]) = (local, Some(cost));
         self.present.push(local);
         self.events.push_back(Event::LocalCandidate(local));
+        if self.is_over() {
+            // A restart will use it.
+            return Ok(());
+        }
         for remote in 0..self.current.remotes.len() {
             self.form_pair(self.current.number, place, remote);
         }
@@ -362,8 +385,8 @@ impl Agent {
         let last = core::mem::replace(&mut self.current, next);
         // Restarted again before the last restart found a path: the one before both stays in use.
         let keeps_previous = self.selected.as_ref().is_some_and(|selected| selected.generation != last.number);
-        if !keeps_previous && let Some(before) = self.previous.take() {
-            self.vacate(&before, |_, occupant| Occupant { previous: None, ..occupant });
+        if !keeps_previous {
+            self.drop_previous();
         }
         // All of them, as the other side may use another pair than we do.
         self.vacate(&last, |key, occupant| Occupant {
@@ -380,7 +403,8 @@ impl Agent {
         }
         self.failure = None;
         self.nominations = 0;
-        self.next_backup = None;
+        self.revoked = false;
+        (self.next_backup, self.searched, self.previous_until) = (None, None, None);
         self.settle(now);
     }
 
@@ -405,6 +429,11 @@ impl Agent {
     /// Takes a datagram that the driver received.
     pub fn handle_datagram(&mut self, path: PathId, datagram: &[u8], now: Instant) -> Received {
         let now = self.line.advance(now);
+        if self.selected.as_ref().is_some_and(|selected| now >= selected.consent.expires) {
+            // The timer is late. Nothing that comes now may renew what has expired.
+            self.keep_consent(now);
+            self.settle(now);
+        }
         if self.is_over() {
             return Received::Consumed;
         }
@@ -466,7 +495,7 @@ impl Agent {
     /// see [`header_len`](Self::header_len).
     pub fn send(&mut self, len: usize, now: Instant) -> Option<PathId> {
         let now = self.line.advance(now);
-        let selected = self.selected.as_mut()?;
+        let selected = self.selected.as_mut().filter(|selected| now < selected.consent.expires)?;
         selected.liveness.sent(now);
         let (generation, pair, path) = (selected.generation, selected.pair, selected.path);
         let stats = &mut self.generation_mut(generation)?.list.get_mut(pair).stats;
@@ -594,9 +623,19 @@ impl Agent {
         });
     }
 
+    /// Forgets the generation before the restart: its credentials are good for nothing from now on.
+    fn drop_previous(&mut self) {
+        if let Some(before) = self.previous.take() {
+            self.checks.retain(|check| check.generation != before.number);
+            self.vacate(&before, |_, occupant| Occupant { previous: None, ..occupant });
+        }
+    }
+
     /// Takes a generation's pairs off their paths; `left` says what stays there.
     fn vacate(&mut self, generation: &Generation, left: impl Fn(PairKey, Occupant) -> Occupant) {
-        for (key, pair) in generation.list.pairs() {
+        // Those whose base is gone have left theirs already, perhaps to others.
+        let there = generation.list.pairs().filter(|(_, pair)| pair.fate != Some(PairFate::BaseGone));
+        for (key, pair) in there {
             let Some(&occupant) = self.paths.occupant(pair.path) else { continue };
             let left = left(key, occupant);
             self.paths.occupy(pair.path, Some(left).filter(|left| left.current.is_some() || left.previous.is_some()));

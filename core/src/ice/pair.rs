@@ -185,6 +185,8 @@ pub(super) struct Pair {
     /// (RFC 8445 section 7.2.5.3.2).
     pub(super) valid: Option<LocalCandidate>,
     pub(super) nominated: bool,
+    /// The number of our last nomination of it.
+    pub(super) nomination: u32,
     /// The controlling side nominated it before our own check succeeded (section 7.3.1.5).
     pub(super) nominate_on_success: bool,
     /// The other side proved on this path that it knows our password.
@@ -221,6 +223,7 @@ impl Pair {
             forgotten: false,
             valid: None,
             nominated: false,
+            nomination: 0,
             nominate_on_success: false,
             heard: false,
             triggered: false,

@@ -26,7 +26,8 @@ impl Agent {
         if !self.config.lite || !self.remote_lite || !both_know || self.current.nominated.is_some() {
             return;
         }
-        let best = self.current.list.pairs().max_by_key(|(_, pair)| pair.priority).map(|(key, _)| key);
+        let there = self.current.list.pairs().filter(|(_, pair)| self.costs[pair.local].is_some());
+        let best = there.max_by_key(|(_, pair)| pair.priority).map(|(key, _)| key);
         if let Some(best) = best {
             self.take_as_valid(best);
             self.nominated(best);

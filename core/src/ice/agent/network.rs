@@ -6,8 +6,8 @@ use super::{Agent, MAX_LOCAL_CANDIDATES, Occupant};
 use crate::ice::interface::rank;
 use crate::ice::pair::PairKey;
 use crate::ice::{
-    CandidateKind, Event, HostSocket, LocalCandidate, NetworkChange, PairFate, PairState, PathAfterChange, TcpType,
-    Transport,
+    CandidateKind, Event, HostSocket, LocalCandidate, NetworkChange, PairFate, PairState, PathAfterChange, State,
+    TcpType, Transport,
 };
 use crate::path::Protocol;
 use crate::time::Instant;
@@ -21,7 +21,7 @@ impl Agent {
     /// unless nothing has changed.
     pub fn handle_network_change(&mut self, sockets: &[HostSocket], now: Instant) {
         let now = self.line.advance(now);
-        if self.is_over() {
+        if self.state == State::Closed {
             return;
         }
         let is_there = |local: &LocalCandidate| {
@@ -48,11 +48,12 @@ impl Agent {
             let local = self.distinct_host(&socket, preference);
             if self.add_local(local, socket.cost, now).is_ok() {
                 added.push(socket.base);
+                self.try_if_cheaper(&local, socket.cost);
             }
         }
         let removed: Vec<SocketAddr> = gone.iter().map(|&(_, base)| base).collect();
         for (protocol, base) in gone {
-            self.withdraw_base(protocol, base, now);
+            self.withdraw_base(protocol, base);
         }
         if added.is_empty() && removed.is_empty() {
             return;
@@ -65,6 +66,24 @@ impl Agent {
             (Some(_), None) => PathAfterChange::Lost,
         };
         self.events.push_back(Event::NetworkChange(NetworkChange { added, removed, path }));
+    }
+
+    /// Has the pairs of a new socket tried although another pair is nominated, if it costs less to use than that one's:
+    /// its priority is below those that were there before.
+    fn try_if_cheaper(&mut self, local: &LocalCandidate, cost: u16) {
+        let Some((_, in_use)) = self.in_use().filter(|&(generation, _)| generation == self.current.number) else {
+            return;
+        };
+        let paid = self.costs[self.current.list.get(in_use).local];
+        if paid.is_none_or(|paid| cost >= paid) {
+            return;
+        }
+        let new = self.current.list.pairs().filter(|(_, pair)| self.locals[pair.local] == *local);
+        let put_aside: Vec<PairKey> =
+            new.filter(|(_, pair)| pair.state == PairState::Pruned).map(|(key, _)| key).collect();
+        for key in put_aside {
+            self.current.list.set_state(key, PairState::Waiting);
+        }
     }
 
     /// A host candidate with a priority that no other has (RFC 8445 section 5.1.2.1): those that are there were ranked
@@ -82,29 +101,25 @@ impl Agent {
     /// Withdraws the candidates of a base: its socket is closed. Tells whether there were any.
     pub fn remove_local_base(&mut self, protocol: Protocol, base: SocketAddr, now: Instant) -> bool {
         let now = self.line.advance(now);
-        if self.is_over() {
+        if self.state == State::Closed {
             return false;
         }
-        let any = self.withdraw_base(protocol, base, now);
+        let any = self.withdraw_base(protocol, base);
         self.settle(now);
         any
     }
 
-    fn withdraw_base(&mut self, protocol: Protocol, base: SocketAddr, now: Instant) -> bool {
+    fn withdraw_base(&mut self, protocol: Protocol, base: SocketAddr) -> bool {
         let is_gone = |local: &LocalCandidate| local.base == base && local.candidate.transport.protocol() == protocol;
         if !self.present.iter().any(is_gone) {
             return false;
         }
         self.present.retain(|local| !is_gone(local));
-        let had_path = self.selected.is_some();
         for place in 0..self.locals.len() {
             if self.costs[place].is_some() && is_gone(&self.locals[place]) {
                 self.costs[place] = None;
                 self.fail_pairs_of(place);
             }
-        }
-        if had_path && self.selected.is_none() {
-            self.search_again(now);
         }
         true
     }
@@ -117,9 +132,25 @@ impl Agent {
             let gone: Vec<PairKey> = gone.map(|(key, _)| key).collect();
             self.checks.retain(|check| check.generation != number || !gone.contains(&check.pair));
             for key in gone {
+                self.leave_path(number, key);
                 self.fail_pair(number, key, PairFate::BaseGone);
             }
         }
+    }
+
+    /// Takes a pair off its path, which another pair may come to be on.
+    fn leave_path(&mut self, generation: u32, key: PairKey) {
+        let is_current = generation == self.current.number;
+        let Some(path) = self.generation(generation).map(|of| of.list.get(key).path) else { return };
+        let Some(&occupant) = self.paths.occupant(path) else { return };
+        let Occupant { current, previous } = occupant;
+        let mine = |other: &PairKey| *other != key;
+        let left = if is_current {
+            Occupant { current: current.filter(mine), previous }
+        } else {
+            Occupant { current, previous: previous.filter(mine) }
+        };
+        self.paths.occupy(path, Some(left).filter(|left| left.current.is_some() || left.previous.is_some()));
     }
 
     /// Where among our candidates there is room for another.
@@ -154,12 +185,12 @@ impl Agent {
         let keys: Vec<PairKey> = keys.map(|(key, _)| key).collect();
         let number = self.current.number;
         self.checks.retain(|check| check.generation != number || !keys.contains(&check.pair));
+        if let Some(selected) = &mut self.selected {
+            selected.elsewhere = selected.elsewhere.filter(|(key, _)| !keys.contains(key));
+        }
+        self.current.nominating = self.current.nominating.filter(|key| !keys.contains(key));
         for key in keys {
-            let path = self.current.list.get(key).path;
-            if let Some(&occupant) = self.paths.occupant(path) {
-                let left = Occupant { current: None, ..occupant };
-                self.paths.occupy(path, Some(left).filter(|left| left.previous.is_some()));
-            }
+            self.leave_path(number, key);
             self.current.list.forget(key);
         }
     }

@@ -186,9 +186,10 @@ impl Agent {
 
     /// Triggers a check and follows a nomination (RFC 8445 sections 7.3.1.4 and 7.3.1.5).
     fn follow_request(&mut self, key: PairKey, request: &Request<'_>, now: Instant) {
-        let overtaken = request.nomination.is_some_and(|number| number < self.nominations);
+        let number = request.nomination.filter(|_| self.renomination);
+        let overtaken = number.is_some_and(|number| number < self.nominations);
         let nominates = request.use_candidate && self.role == Role::Controlled && !overtaken;
-        if nominates && let Some(number) = request.nomination {
+        if nominates && let Some(number) = number {
             self.nominations = number;
         }
         if self.config.lite {
@@ -248,7 +249,7 @@ impl Agent {
             pair.stats.round_trip = Some(now - check.sent_at);
         }
         if message.class() == Class::Error {
-            self.receive_error(message, &check, now);
+            self.receive_error(message, &check);
         } else if path != check.path {
             // The answer came another way than the request went (RFC 8445 section 7.2.5.2.1).
             if check.purpose == Purpose::Connectivity && !check.superseded {
@@ -261,7 +262,7 @@ impl Agent {
         self.settle(now);
     }
 
-    fn receive_error(&mut self, message: &Message<'_>, check: &Check, now: Instant) {
+    fn receive_error(&mut self, message: &Message<'_>, check: &Check) {
         let error = message.get(AttributeType::ERROR_CODE).and_then(|value| ErrorCode::parse(value).ok());
         let code = error.map_or(0, |error| error.code);
         if let Some(generation) = self.generation_mut(check.generation) {
@@ -283,7 +284,7 @@ impl Agent {
             // RFC 7675 section 5.2.
             let in_use = self.in_use() == Some((check.generation, check.pair));
             if in_use {
-                self.lose_selected(Failure::ConsentRevoked, PairFate::ConsentRevoked, now);
+                self.lose_selected(Failure::ConsentRevoked, PairFate::ConsentRevoked);
             } else {
                 self.fail_pair(check.generation, check.pair, PairFate::ConsentRevoked);
             }
@@ -342,9 +343,7 @@ impl Agent {
     }
 
     fn change_role(&mut self, role: Role) {
-        self.role = role;
-        self.current.nominating = None;
-        self.reprioritise();
+        self.set_role(role);
         self.events.push_back(Event::RoleChange(role));
     }
 }

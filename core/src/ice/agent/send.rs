@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::net::SocketAddr;
 
+use super::upkeep::Hint;
 use super::{Agent, Selected, scaled_rto};
 use crate::ice::binding;
 use crate::ice::candidate::peer_reflexive_priority;
@@ -64,7 +65,8 @@ impl Agent {
             self.current.list.set_state(key, PairState::InProgress);
         }
         if nominate {
-            self.nominations += 1;
+            self.nominations = self.nominations.saturating_add(1);
+            self.current.list.get_mut(key).nomination = self.nominations;
         }
         let number = self.current.number;
         let id = self.send_request(number, key, Purpose::Connectivity, nominate, config, now);
@@ -113,7 +115,7 @@ impl Agent {
         }
         let in_use = self.in_use() == Some((generation, pair));
         if in_use && purpose == Purpose::Consent {
-            self.begin_doubt(true, now);
+            self.begin_doubt(Hint::Repetition, now);
         }
     }
 
@@ -162,12 +164,13 @@ impl Agent {
     ) -> TransactionId {
         let id = TransactionId(self.rng.array());
         let (role, tie_breaker) = (self.role, self.tie_breaker);
-        let nomination = (use_candidate && self.renomination).then_some(self.nominations);
+        let numbered = use_candidate && self.renomination;
         let locals = &self.locals;
         let of = if generation == self.current.number { Some(&mut self.current) } else { self.previous.as_mut() };
         if let Some(of) = of {
             let pair = of.list.get_mut(key);
             pair.stats.requests_sent += 1;
+            let nomination = numbered.then_some(pair.nomination);
             let ours = &locals[pair.local].candidate;
             let path = pair.path;
             let check = Check {

@@ -18,6 +18,7 @@ impl Agent {
         self.consider_renomination(now);
         self.keep_backups(now);
         self.current.list.trigger_postponed(now);
+        self.outlive_previous(now);
         if self.config.pace == Pace::Own {
             self.send_next_check(now);
         }
@@ -45,7 +46,7 @@ impl Agent {
         let doubt = self.doubt_deadline();
         let (backup, renomination) = (self.next_backup, self.move_deadline());
         let (checks, streams) = (self.checks.poll_timeout(), self.streams.poll_timeout());
-        let path = [consent, silence, doubt, backup, renomination, streams];
+        let path = [consent, silence, doubt, backup, renomination, streams, self.previous_until];
         [checks, pace, postponed, nominate, patience].into_iter().chain(path).flatten().min()
     }
 
@@ -61,19 +62,25 @@ impl Agent {
         let pair = self.current.list.get_mut(key);
         pair.nominated = true;
         pair.nominate_on_success = false;
-        let (list, checks) = (&self.current.list, &mut self.checks);
-        list.pairs().filter(|&(other, _)| other != key).filter_map(|(_, pair)| pair.check).for_each(|id| {
-            checks.supersede(id);
-        });
         let number = self.current.number;
         self.checks.overtake_nominations(|check| check.generation == number && check.pair != key);
-        self.current.list.conclude(key);
+        self.put_others_aside(key);
+    }
+
+    /// Gives up all pairs that were not answered yet, as this one is nominated.
+    pub(super) fn put_others_aside(&mut self, nominated: PairKey) {
+        let (list, checks) = (&self.current.list, &mut self.checks);
+        list.pairs().filter(|&(other, _)| other != nominated).filter_map(|(_, pair)| pair.check).for_each(|id| {
+            checks.supersede(id);
+        });
+        self.current.list.conclude(nominated);
     }
 
     /// Gives a pair up: its check failed, or its path cannot be used any more.
     pub(super) fn fail_pair(&mut self, generation: u32, key: PairKey, fate: PairFate) {
-        if self.in_use() == Some((generation, key)) {
-            self.selected = None;
+        let lost = self.selected.take_if(|selected| (selected.generation, selected.pair) == (generation, key));
+        if lost.is_some_and(|selected| generation == self.current.number && !selected.searches()) {
+            self.search_again(self.line.now());
         }
         let Some(of) = self.generation_mut(generation) else { return };
         of.list.set_valid(key, None);
@@ -89,7 +96,8 @@ impl Agent {
     /// left because it fell silent.
     pub(super) fn is_usable(&self, pair: &Pair, now: Instant) -> bool {
         let lifetime = self.config.consent_lifetime;
-        let consent = self.config.lite || pair.last_answer.is_some_and(|answer| now - answer < lifetime);
+        let nobody_asks = self.config.lite && self.remote_lite;
+        let consent = nobody_asks || pair.last_answer.is_some_and(|answer| now - answer < lifetime);
         pair.valid.is_some() && !pair.silent && consent
     }
 
@@ -99,6 +107,8 @@ impl Agent {
         let pair = of.list.get(key);
         let (path, answer, nominated) = (pair.path, pair.last_answer.unwrap_or(now), of.nominated == Some(key));
         let before = self.in_use();
+        // Improvements before there is a nomination are no moves.
+        let was_nominated = self.selected.as_ref().is_some_and(|selected| selected.nominated);
         match self.selected.as_mut().filter(|_| before == Some((generation, key))) {
             Some(selected) => (selected.nominated, selected.cause) = (nominated, cause),
             None => {
@@ -118,7 +128,7 @@ impl Agent {
                     joined: false,
                     elsewhere: None,
                 });
-                if before.is_some() {
+                if was_nominated {
                     self.moved(now);
                 }
             }
@@ -143,7 +153,7 @@ impl Agent {
         let in_use = self.selected.as_ref().filter(|selected| selected.generation == number);
         let cause = match in_use {
             Some(in_use) => {
-                let better = list.get(best).priority > list.get(in_use.pair).priority;
+                let better = !in_use.is_proven() && list.get(best).priority > list.get(in_use.pair).priority;
                 let stays = in_use.pair == best || (nominated.is_none() && !better);
                 if in_use.nominated == nominated.is_some() && stays {
                     return;
@@ -188,7 +198,9 @@ impl Agent {
         if !self.may_nominate() {
             return;
         }
-        let Some(best) = self.best_usable(now) else { return };
+        let number = self.current.number;
+        let proven = self.selected.as_ref().filter(|selected| selected.generation == number && selected.is_proven());
+        let Some(best) = proven.map(|selected| selected.pair).or_else(|| self.best_usable(now)) else { return };
         let pair = self.current.list.get(best);
         let all_known = self.gathered && self.current.remote_gathered;
         let local = &self.locals[pair.local].candidate;
@@ -249,6 +261,18 @@ impl Agent {
         true
     }
 
+    /// Keeps the generation before a restart for a while after the new one has its path: the other side may be late.
+    fn outlive_previous(&mut self, now: Instant) {
+        let number = self.current.number;
+        let done = self.selected.as_ref().is_some_and(|selected| selected.nominated && selected.generation == number);
+        if !done || self.previous.is_none() {
+            self.previous_until = None;
+        } else if now >= *self.previous_until.get_or_insert(now + self.config.consent_lifetime) {
+            self.previous_until = None;
+            self.drop_previous();
+        }
+    }
+
     fn update_state(&mut self, now: Instant) {
         let settled = self.in_use().is_some_and(|(generation, _)| generation == self.current.number);
         if !settled {
@@ -281,11 +305,13 @@ impl Agent {
         let lost = matches!(self.failure, Some(Failure::ConsentExpired | Failure::ConsentRevoked));
         let patient = self.current.remote.is_none() || self.current.patience.is_none_or(|until| now < until);
         let list = &self.current.list;
-        if list.open() > 0 || list.has_work() || self.best_usable(now).is_some() || (patient && !lost) {
+        // A lite agent tries none.
+        let untried = !self.config.lite && (list.open() > 0 || list.has_work());
+        if untried || self.best_usable(now).is_some() || (patient && !lost) {
             return;
         }
         let reason = self.failure.unwrap_or_else(|| {
-            if self.locals.is_empty() {
+            if self.present.is_empty() {
                 Failure::NoLocalCandidates
             } else if self.current.remotes.is_empty() {
                 Failure::NoRemoteCandidates

@@ -103,7 +103,7 @@ impl Agent {
         self.paths.hold(path, false);
         self.checks.retain(|check| check.path != path);
         for (generation, key) in self.pairs_on(path) {
-            self.lose_stream(generation, key, now);
+            self.lose_stream(generation, key);
         }
         self.settle(now);
     }
@@ -252,7 +252,7 @@ impl Agent {
         self.locals[local].candidate.transport == Transport::Tcp(TcpType::Active)
     }
 
-    fn lose_stream(&mut self, generation: u32, key: PairKey, now: Instant) {
+    fn lose_stream(&mut self, generation: u32, key: PairKey) {
         let carried = self.in_use() == Some((generation, key));
         let Some(of) = self.generation_mut(generation) else { return };
         let pair = of.list.get_mut(key);
@@ -265,7 +265,7 @@ impl Agent {
             self.fail_pair(generation, key, PairFate::StreamClosed);
             return;
         }
-        self.lose_selected(Failure::StreamLost, PairFate::StreamClosed, now);
+        self.lose_selected(Failure::StreamLost, PairFate::StreamClosed);
         let connects = self.locals[local].candidate.transport.tcp_type().is_some_and(TcpType::connects);
         if generation == self.current.number && connects {
             self.current.list.set_state(key, PairState::Waiting);

@@ -32,7 +32,7 @@ impl Agent {
     pub(super) fn keep_consent(&mut self, now: Instant) {
         let Some(selected) = &mut self.selected else { return };
         if now >= selected.consent.expires {
-            self.lose_selected(Failure::ConsentExpired, PairFate::ConsentExpired, now);
+            self.lose_selected(Failure::ConsentExpired, PairFate::ConsentExpired);
         } else if selected.consent.next_check.is_some_and(|at| now >= at) {
             selected.consent.check_sent(&self.config, &mut self.rng, now);
             self.send_consent_check(now);
@@ -40,17 +40,14 @@ impl Agent {
     }
 
     /// Gives the path in use up.
-    pub(super) fn lose_selected(&mut self, failure: Failure, fate: PairFate, now: Instant) {
-        let Some(Selected { generation, pair, doubt, .. }) = self.selected else { return };
-        // An answer that is still on its way would not bring consent back.
-        self.checks.retain(|check| (check.generation, check.pair) != (generation, pair));
+    pub(super) fn lose_selected(&mut self, failure: Failure, fate: PairFate) {
+        let Some((generation, pair)) = self.in_use() else { return };
         self.fail_pair(generation, pair, fate);
         if generation == self.current.number {
             self.failure = Some(failure);
-            if !doubt.is_some_and(|doubt| doubt.searches) {
-                self.search_again(now);
-            }
         }
+        // An answer that is late renews nothing (RFC 7675 section 5.1).
+        self.checks.retain(|check| check.generation != generation || check.pair != pair);
     }
 
     /// Takes up every pair again: what was given up in favour of the nominated one, and what once failed.
@@ -85,9 +82,9 @@ impl Agent {
         let Some(selected) = self.selected.as_ref().filter(|_| !self.config.lite) else { return };
         let Some(doubt) = selected.doubt else {
             if self.doubt_deadline().is_some_and(|at| now >= at) {
-                self.begin_doubt(false, now);
+                self.begin_doubt(Hint::Traffic, now);
             } else if now >= selected.consent.silent_from(&self.config) {
-                self.begin_doubt(true, now);
+                self.begin_doubt(Hint::Unanswered, now);
             }
             return;
         };
@@ -106,12 +103,15 @@ impl Agent {
     }
 
     /// Asks on the path in use, and on the best others, whether anybody is there.
-    pub(super) fn begin_doubt(&mut self, patient: bool, now: Instant) {
+    pub(super) fn begin_doubt(&mut self, hint: Hint, now: Instant) {
         let recently = self.moves.not_before.is_some_and(|at| now < at);
         let Some(selected) = self.selected.as_mut().filter(|selected| selected.doubt.is_none()) else { return };
-        selected.doubt = Some(Doubt { since: now, patient: patient || recently, searches: false });
+        let patient = hint != Hint::Traffic || recently;
+        selected.doubt = Some(Doubt { since: now, hint, patient, searches: false });
         let generation = selected.generation;
-        self.send_consent_check(now);
+        if hint != Hint::Repetition {
+            self.send_consent_check(now);
+        }
         for key in self.alternatives(now).into_iter().take(ASKED_IN_DOUBT) {
             self.send_probe(generation, key, now);
         }
@@ -138,7 +138,9 @@ impl Agent {
         selected.elsewhere = None;
         selected.joined |= is_datagram;
         selected.consent.heard(now);
-        if is_watched && selected.doubt.take().is_some() {
+        let settles = |doubt: &mut Doubt| is_watched && (doubt.hint == Hint::Traffic || !is_datagram);
+        let settled = selected.doubt.take_if(settles);
+        if settled.is_some() {
             selected.liveness.false_alarm(now);
         }
         if is_datagram {
@@ -146,8 +148,23 @@ impl Agent {
         } else {
             selected.liveness.heard();
         }
-        if self.state == State::Disconnected {
+        if settled.is_some_and(|doubt| doubt.searches) && generation == self.current.number {
+            self.stop_searching();
+        }
+        if self.state == State::Disconnected && !self.is_silent(now) {
             self.settle(now);
+        }
+    }
+
+    /// Whether the path in use counts as disconnected.
+    pub(super) fn is_silent(&self, now: Instant) -> bool {
+        self.selected.as_ref().is_some_and(|selected| now >= selected.consent.silent_from(&self.config))
+    }
+
+    /// The path was doubted for nothing: what was taken up because of that is put aside again.
+    fn stop_searching(&mut self) {
+        if let Some(nominated) = self.current.nominated {
+            self.put_others_aside(nominated);
         }
     }
 
@@ -264,7 +281,7 @@ impl Agent {
         let pair = of.list.get_mut(left);
         (pair.silent, pair.nominated) = (true, false);
         of.nominated = of.nominated.filter(|&key| key != left);
-        of.nominating = of.nominating.filter(|&key| key != left);
+        of.nominating = None;
         // Repeated, they would call the other side back.
         self.checks.overtake_nominations(|check| check.generation == generation);
         self.select(generation, refuge, cause, now);
@@ -291,7 +308,8 @@ impl Agent {
         let selected = self.in_use().map(|(_, pair)| pair);
         let fresh = |pair: &Pair| pair.last_answer.is_some_and(|at| now - at < self.config.consent_lifetime);
         let list = &self.current.list;
-        let stale: Vec<PairKey> = list.valid().filter(|&key| Some(key) != selected && !fresh(list.get(key))).collect();
+        let stale = list.valid().filter(|&key| Some(key) != selected && !fresh(list.get(key)));
+        let stale: Vec<PairKey> = stale.filter(|&key| self.current.nominating != Some(key)).collect();
         for key in stale {
             self.current.list.set_valid(key, None);
             self.current.list.prune(key, PairFate::OtherNominated);
@@ -318,10 +336,23 @@ fn search_after(pair: &Pair) -> Duration {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Doubt {
     since: Instant,
+    hint: Hint,
     /// One lost request is no reason to move: it may be repeated before another pair is taken.
     patient: bool,
     /// The pairs that were put aside were taken up.
-    searches: bool,
+    pub(super) searches: bool,
+}
+
+/// Why the path in use is doubted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Hint {
+    /// Its traffic broke off. Whatever arrives settles it.
+    Traffic,
+    /// A consent check had to be repeated, and is being repeated. Only an answer or a check of the other side settles it,
+    /// as datagrams may go on coming where nothing of ours arrives.
+    Repetition,
+    /// Answers have been missing for long. The same holds.
+    Unanswered,
 }
 
 /// How often the path may be changed.
