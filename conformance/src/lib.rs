@@ -7,6 +7,7 @@
 //! - [`gathering`]: what a driver is around an agent: sockets, a STUN server, an allocation on a TURN server
 //! - [`matrix`]: every pair of network kinds with every set of servers, and what must come of it
 //! - [`ten_by_ten`]: two agents with ten candidates each, of which only the relayed ones connect
+//! - [`faults`]: what a driver is around an agent while everything goes wrong, and the book that is kept of it
 //! - [`cost`]: what one ICE connection costs, measured the same way for every implementation
 //! - [`instructions`]: how many instructions something takes
 //! - [`allocations`]: an allocator that counts
@@ -20,6 +21,7 @@ pub mod contestant;
 pub mod cost;
 pub mod disturbance;
 pub mod draw;
+pub mod faults;
 pub mod gathering;
 pub mod instructions;
 pub mod matrix;

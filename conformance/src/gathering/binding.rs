@@ -11,7 +11,7 @@ use frazil::{Instant, Path, Protocol};
 
 use super::LIMIT;
 
-pub(super) struct Binding {
+pub(crate) struct Binding {
     path: Path,
     id: TransactionId,
     state: State,
@@ -28,15 +28,15 @@ enum State {
 }
 
 /// What a server said.
-pub(super) struct Answer {
-    pub(super) base: SocketAddr,
-    pub(super) server: SocketAddr,
-    pub(super) mapped: SocketAddr,
+pub(crate) struct Answer {
+    pub(crate) base: SocketAddr,
+    pub(crate) server: SocketAddr,
+    pub(crate) mapped: SocketAddr,
 }
 
 impl Binding {
     /// Asks `server` from `base`. The transaction id is taken from `random`.
-    pub(super) fn new(base: SocketAddr, server: SocketAddr, random: u128, now: Instant) -> Self {
+    pub(crate) fn new(base: SocketAddr, server: SocketAddr, random: u128, now: Instant) -> Self {
         let mut id = TransactionId([0; 12]);
         id.0.copy_from_slice(&random.to_le_bytes()[..12]);
         let config = RetransmissionConfig::within(Duration::from_millis(500), LIMIT, LIMIT);
@@ -47,20 +47,25 @@ impl Binding {
         }
     }
 
+    /// From where it asks.
+    pub(crate) fn base(&self) -> SocketAddr {
+        self.path.local
+    }
+
     /// Whether an answer may still come.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         matches!(self.state, State::Asking { .. })
     }
 
     /// The answer, once.
-    pub(super) fn take_answer(&mut self) -> Option<Answer> {
+    pub(crate) fn take_answer(&mut self) -> Option<Answer> {
         let State::Answered(mapped) = self.state else { return None };
         self.state = State::Done;
         Some(Answer { base: self.path.local, server: self.path.remote, mapped })
     }
 
     /// Takes the answer, and says whether the datagram is it.
-    pub(super) fn handle_datagram(&mut self, path: Path, datagram: &[u8]) -> bool {
+    pub(crate) fn handle_datagram(&mut self, path: Path, datagram: &[u8]) -> bool {
         if path != self.path {
             return false;
         }
@@ -78,7 +83,7 @@ impl Binding {
         true
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
         let State::Asking { timer, due } = &mut self.state else { return };
         match timer.handle_timeout(now) {
             Due::Nothing => {}
@@ -87,14 +92,14 @@ impl Binding {
         }
     }
 
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
             State::Asking { timer, .. } => Some(timer.poll_timeout()),
             _ => None,
         }
     }
 
-    pub(super) fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<(Path, usize)> {
+    pub(crate) fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<(Path, usize)> {
         let State::Asking { due, .. } = &mut self.state else { return None };
         if !std::mem::take(due) {
             return None;

@@ -5,8 +5,8 @@
 //! as [`Said::Tell`] to whoever carries them to the other side. Datagrams of the agent that leave from a relayed address go
 //! through the allocation, and what comes through it is handed to the agent as if it had come to that address.
 
-mod binding;
-mod relay;
+pub(crate) mod binding;
+pub(crate) mod relay;
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -19,7 +19,7 @@ use super::{LIMIT, RelayServer};
 /// How many datagrams wait for one permission.
 const MAX_WAITING: usize = 16;
 
-pub(super) struct Relay {
+pub(crate) struct Relay {
     access: RelayServer,
     /// Over TCP there is none before the stream is open.
     client: Option<TurnClient>,
@@ -47,7 +47,7 @@ enum Progress {
 }
 
 impl Relay {
-    pub(super) fn new(access: RelayServer, now: Instant) -> Self {
+    pub(crate) fn new(access: RelayServer, now: Instant) -> Self {
         let over_udp = access.protocol == Protocol::Udp;
         let mut relay = Self {
             client: None,
@@ -69,17 +69,22 @@ impl Relay {
         relay
     }
 
-    pub(super) fn server(&self) -> SocketAddr {
+    pub(crate) fn server(&self) -> SocketAddr {
         self.access.server
     }
 
+    /// Where the client talks from.
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.access.local
+    }
+
     /// Whether an address may still come.
-    pub(super) fn is_opening(&self) -> bool {
+    pub(crate) fn is_opening(&self) -> bool {
         self.progress == Progress::Opening
     }
 
     /// The relayed address.
-    pub(super) fn address(&self) -> Option<SocketAddr> {
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
         match self.progress {
             Progress::Opened(address) | Progress::Open(address) => Some(address),
             Progress::Opening | Progress::Failed => None,
@@ -87,19 +92,19 @@ impl Relay {
     }
 
     /// The relayed address and the client's own, once.
-    pub(super) fn take_address(&mut self) -> Option<(SocketAddr, SocketAddr)> {
+    pub(crate) fn take_address(&mut self) -> Option<(SocketAddr, SocketAddr)> {
         let Progress::Opened(address) = self.progress else { return None };
         self.progress = Progress::Open(address);
         Some((address, self.access.local))
     }
 
     /// The next datagram that has come to the relayed address, and from whom.
-    pub(super) fn receive(&mut self) -> Option<(SocketAddr, Vec<u8>)> {
+    pub(crate) fn receive(&mut self) -> Option<(SocketAddr, Vec<u8>)> {
         self.received.pop_front()
     }
 
     /// Sends a datagram from the relayed address.
-    pub(super) fn send(&mut self, to: SocketAddr, datagram: &[u8], now: Instant) {
+    pub(crate) fn send(&mut self, to: SocketAddr, datagram: &[u8], now: Instant) {
         let Some(client) = &mut self.client else { return };
         if client.have_permission(TransportType::Udp, to.ip()) {
             if let Ok(Some(transmit)) = client.send_to(TransportType::Udp, to, datagram, stun_time(now)) {
@@ -136,7 +141,7 @@ impl Relay {
     }
 
     /// Takes what has come from the server, and says whether it was for the client.
-    pub(super) fn handle(&mut self, path: Path, bytes: &[u8], now: Instant) -> bool {
+    pub(crate) fn handle(&mut self, path: Path, bytes: &[u8], now: Instant) -> bool {
         if path.local != self.access.local || path.remote != self.access.server {
             return false;
         }
@@ -155,18 +160,18 @@ impl Relay {
         true
     }
 
-    pub(super) fn handle_opened(&mut self, path: Path, now: Instant) {
+    pub(crate) fn handle_opened(&mut self, path: Path, now: Instant) {
         self.access.local = path.local;
         self.client = Some(TurnClientTcp::allocate(path.local, self.access.server, self.config()).into());
         self.advance(now);
     }
 
-    pub(super) fn handle_closed(&mut self) {
+    pub(crate) fn handle_closed(&mut self) {
         self.progress = Progress::Failed;
         self.client = None;
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if self.wake.is_some_and(|at| at <= now) {
             self.advance(now);
         }
@@ -175,19 +180,19 @@ impl Relay {
         }
     }
 
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let deadline = Some(self.deadline).filter(|_| self.is_opening());
         [deadline, self.wake.filter(|_| self.client.is_some())].into_iter().flatten().min()
     }
 
-    pub(super) fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<(Path, usize)> {
+    pub(crate) fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<(Path, usize)> {
         let bytes = self.outgoing.pop_front()?;
         buffer[..bytes.len()].copy_from_slice(&bytes);
         let RelayServer { protocol, local, server, .. } = self.access;
         Some((Path { protocol, local, remote: server }, bytes.len()))
     }
 
-    pub(super) fn poll_stream(&mut self) -> Option<StreamRequest> {
+    pub(crate) fn poll_stream(&mut self) -> Option<StreamRequest> {
         let wanted = std::mem::take(&mut self.wants_stream);
         wanted.then_some(StreamRequest::Connect { local: self.access.local, remote: self.access.server })
     }

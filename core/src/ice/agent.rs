@@ -23,7 +23,7 @@ use super::pair::{Pair, PairClass, PairKey, pair_priority};
 use super::streams::Streams;
 use super::{
     Candidate, CandidateError, CandidateKind, Config, Counters, Credentials, Event, Failure, InterfaceKind,
-    LocalCandidate, PairFate, PairReport, Role, SelectionCause, State,
+    LocalCandidate, PairFate, PairReport, PairState, Role, SelectionCause, State,
 };
 use crate::Seed;
 use crate::path::{Path, PathId, Paths, Transmit};
@@ -47,6 +47,8 @@ pub struct Agent {
     config: Config,
     rng: Rng,
     line: Timeline,
+    /// When conclusions were drawn last. Not every call draws them, so a deadline may be over before they are.
+    settled_at: Instant,
     role: Role,
     tie_breaker: u64,
     state: State,
@@ -55,6 +57,8 @@ pub struct Agent {
     locals: Vec<LocalCandidate>,
     /// What it costs to use each of them; none if it is gone.
     costs: Vec<Option<u16>>,
+    /// The system's number for the interface of each of them, 0 if it is not known.
+    interfaces: Vec<u32>,
     /// Those that are there, as the other side knows them.
     present: Vec<LocalCandidate>,
     gathered: bool,
@@ -151,11 +155,13 @@ impl Agent {
             tie_breaker: rng.u64(),
             rng,
             line: Timeline::new(now),
+            settled_at: now,
             role,
             state: State::New,
             failure: None,
             locals: Vec::new(),
             costs: Vec::new(),
+            interfaces: Vec::new(),
             present: Vec::new(),
             gathered: false,
             paths: Paths::new(),
@@ -268,11 +274,18 @@ impl Agent {
     /// # Errors
     /// If nothing can be sent to it, it is there already, or there are too many.
     pub fn add_local_candidate(&mut self, local: LocalCandidate, now: Instant) -> Result<(), CandidateError> {
-        self.add_local(local, InterfaceKind::Unknown.typical_cost(), now)
+        let now = self.line.advance(now);
+        self.add_local(local, InterfaceKind::Unknown.typical_cost(), 0, now)
     }
 
-    fn add_local(&mut self, local: LocalCandidate, cost: u16, now: Instant) -> Result<(), CandidateError> {
-        let now = self.line.advance(now);
+    /// `now` is a moment inside.
+    fn add_local(
+        &mut self,
+        local: LocalCandidate,
+        cost: u16,
+        interface: u32,
+        now: Instant,
+    ) -> Result<(), CandidateError> {
         if self.state == State::Closed {
             return Err(CandidateError::Over);
         }
@@ -288,8 +301,9 @@ impl Agent {
         if place == self.locals.len() {
             self.locals.push(local);
             self.costs.push(None);
+            self.interfaces.push(0);
         }
-        (self.locals[place], self.costs[place]) = (local, Some(cost));
+        (self.locals[place], self.costs[place], self.interfaces[place]) = (local, Some(cost), interface);
         self.present.push(local);
         self.events.push_back(Event::LocalCandidate(local));
         if self.is_over() {
@@ -495,6 +509,7 @@ impl Agent {
     /// see [`header_len`](Self::header_len).
     pub fn send(&mut self, len: usize, now: Instant) -> Option<PathId> {
         let now = self.line.advance(now);
+        // The machine may have slept, and whoever sends may be the first to run again.
         let selected = self.selected.as_mut().filter(|selected| now < selected.consent.expires)?;
         selected.liveness.sent(now);
         let (generation, pair, path) = (selected.generation, selected.pair, selected.path);
@@ -606,8 +621,14 @@ impl Agent {
         };
         let mut occupant = self.paths.occupant(path).copied().unwrap_or(Occupant { current: None, previous: None });
         let place = if is_current { &mut occupant.current } else { &mut occupant.previous };
-        if place.is_some() {
-            return *place;
+        if let Some(key) = *place {
+            let pair = generation.list.get_mut(key);
+            if self.costs[pair.local].is_none() {
+                // The base is back.
+                pair.local = local;
+                generation.list.set_state(key, PairState::Waiting);
+            }
+            return Some(key);
         }
         let key =
             generation.list.add(Pair::new(path, local, remote, priority, class), foundations, self.config.max_pairs);

@@ -141,11 +141,8 @@ impl CheckList {
     pub(super) fn forget(&mut self, key: PairKey) {
         self.set_valid(key, None);
         self.fail(key, PairFate::BaseGone);
-        self.triggered.retain(|&other| other != key);
-        self.postponed.retain(|&(_, other)| other != key);
-        self.doubtful.retain(|&(_, other)| other != key);
-        let pair = self.get_mut(key);
-        (pair.forgotten, pair.triggered) = (true, false);
+        self.take_back_trigger(key);
+        self.get_mut(key).forgotten = true;
         self.free.push(key);
     }
 
@@ -255,6 +252,14 @@ impl CheckList {
                 self.trigger(key);
             }
         }
+    }
+
+    /// Takes a triggered check back that was not sent yet.
+    pub(super) fn take_back_trigger(&mut self, key: PairKey) {
+        self.triggered.retain(|&other| other != key);
+        self.postponed.retain(|&(_, other)| other != key);
+        self.doubtful.retain(|&(_, other)| other != key);
+        self.get_mut(key).triggered = false;
     }
 
     /// The pair to check now: the oldest triggered one, else the best waiting one of the class that had the fewest

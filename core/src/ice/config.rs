@@ -63,7 +63,7 @@ pub struct Config {
     /// must be told.
     pub lite: bool,
     /// How many valid pairs beside the one in use are kept ready, so that there is one to go to when that dies. If
-    /// none of them has another base, pairs that have are tried, one a second. 1.
+    /// none of them is on another interface, pairs that are get tried, one a second. 1.
     pub backups: usize,
     /// The time between two checks of such a pair. Less than `consent_lifetime`, as consent to use it must not
     /// expire, and than the shortest life of a NAT mapping that is worth holding open. 10 s.

@@ -104,7 +104,7 @@ impl Liveness {
     }
 
     fn longest_gap(&self) -> Duration {
-        self.gap * 3 + self.deviation * 4
+        self.gap * 2 + self.deviation * 4
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The random schedules are in the `conformance` crate; here is what must hold exactly.
 
+mod faults;
 mod streams;
 mod trouble;
 mod upkeep;

@@ -46,7 +46,7 @@ impl Agent {
         let mut added = Vec::new();
         for (socket, preference) in new {
             let local = self.distinct_host(&socket, preference);
-            if self.add_local(local, socket.cost, now).is_ok() {
+            if self.add_local(local, socket.cost, socket.index, now).is_ok() {
                 added.push(socket.base);
                 self.try_if_cheaper(&local, socket.cost);
             }
@@ -134,6 +134,9 @@ impl Agent {
             for key in gone {
                 self.leave_path(number, key);
                 self.fail_pair(number, key, PairFate::BaseGone);
+                if let Some(of) = self.generation_mut(number) {
+                    of.list.take_back_trigger(key);
+                }
             }
         }
     }

@@ -11,6 +11,7 @@ impl Agent {
         if self.is_over() {
             return;
         }
+        self.settled_at = now;
         self.doubt(now);
         self.settle_between_lites();
         self.choose_pair(now);
@@ -31,12 +32,11 @@ impl Agent {
         if self.is_over() {
             return None;
         }
-        let now = self.line.now();
         let pace = self.check_due().filter(|_| self.config.pace == Pace::Own);
         let postponed = self.current.list.next_postponed();
         let nominate = self.current.nominate_by.filter(|_| self.may_nominate());
         let settled = self.in_use().is_some_and(|(generation, _)| generation == self.current.number);
-        let patience = self.current.patience.filter(|&at| !settled && at > now);
+        let patience = self.current.patience.filter(|&at| !settled && at > self.settled_at);
         let consent = self.selected.as_ref().map(|selected| selected.consent.deadline());
         let silence = self
             .selected

@@ -4,6 +4,7 @@ use core::cmp::Reverse;
 use core::time::Duration;
 
 use super::{Agent, Selected};
+use crate::ice::checks::Check;
 use crate::ice::pair::{Pair, PairKey};
 use crate::ice::{CandidateKind, Failure, PairFate, Role, SelectionCause, State};
 use crate::time::Instant;
@@ -206,11 +207,11 @@ impl Agent {
                 next = next.min(answer + interval);
             }
         }
-        let base = |key: PairKey| self.locals[self.current.list.get(key).local].base;
-        let in_use = base(selected);
-        let elsewhere = kept.iter().any(|&key| base(key) != in_use);
+        let in_use = self.current.list.get(selected);
+        let is_elsewhere = |key: &PairKey| !self.share_interface(self.current.list.get(*key), in_use);
+        let elsewhere = kept.iter().any(is_elsewhere);
         if !elsewhere && self.config.backups > 0 {
-            let untried = self.current.list.pruned().find(|&key| base(key) != in_use);
+            let untried = self.current.list.pruned().find(is_elsewhere);
             if let Some(key) = untried {
                 self.current.list.trigger(key);
                 next = now + SEARCH_INTERVAL;
@@ -247,7 +248,7 @@ impl Agent {
 
     /// When a renomination that is due may be made.
     pub(super) fn move_deadline(&self) -> Option<Instant> {
-        self.moves.not_before.filter(|&at| self.renomination && at > self.line.now())
+        self.moves.not_before.filter(|&at| self.renomination && at > self.settled_at)
     }
 
     /// Another pair carries the traffic from now on: the next move that nothing forces has to wait.
@@ -277,18 +278,38 @@ impl Agent {
 
     fn leave_for(&mut self, refuge: PairKey, cause: SelectionCause, now: Instant) {
         let Some((generation, left)) = self.in_use() else { return };
+        let dubious = self.as_silent_as(generation, left);
         let Some(of) = self.generation_mut(generation) else { return };
-        let pair = of.list.get_mut(left);
-        (pair.silent, pair.nominated) = (true, false);
+        of.list.get_mut(left).nominated = false;
+        for key in dubious.into_iter().filter(|&key| key != refuge) {
+            of.list.get_mut(key).silent = true;
+        }
         of.nominated = of.nominated.filter(|&key| key != left);
-        of.nominating = None;
-        // Repeated, they would call the other side back.
-        self.checks.overtake_nominations(|check| check.generation == generation);
+        of.nominating = of.nominating.filter(|&key| key != left);
+        let nominating = of.nominating;
+        // Repeated, they would call the other side back. One for yet another pair goes on: nothing else would take its
+        // place.
+        let goes_on = |check: &Check| nominating == Some(check.pair);
+        self.checks.overtake_nominations(|check| check.generation == generation && !goes_on(check));
         self.select(generation, refuge, cause, now);
     }
 
+    /// A pair that is left, and the valid ones of its interface that were not heard since: they may be as dead, and a
+    /// better priority is no reason to go to one.
+    fn as_silent_as(&self, generation: u32, left: PairKey) -> Vec<PairKey> {
+        let Some(of) = self.generation(generation) else { return Vec::new() };
+        let left_pair = of.list.get(left);
+        let doubt = self.selected.as_ref().and_then(|selected| selected.doubt);
+        let since = doubt.map(|doubt| doubt.since).or(left_pair.last_heard);
+        let silent = |key: &PairKey| {
+            let pair = of.list.get(*key);
+            self.share_interface(pair, left_pair) && pair.last_heard <= since
+        };
+        of.list.valid().filter(silent).chain([left]).collect()
+    }
+
     /// The other valid pairs of the generation in use with consent, most different from the one in use first: what
-    /// ails it may ail all pairs of its base.
+    /// ails it may ail all pairs of its interface.
     pub(super) fn alternatives(&self, now: Instant) -> Vec<PairKey> {
         let Some((generation, selected)) = self.in_use() else { return Vec::new() };
         let Some(of) = self.generation(generation) else { return Vec::new() };
@@ -297,11 +318,17 @@ impl Agent {
             of.list.valid().filter(|&key| key != selected && self.is_usable(of.list.get(key), now)).collect();
         others.sort_by_key(|&key| {
             let pair = of.list.get(key);
-            let same_base = self.locals[pair.local].base == self.locals[in_use.local].base;
+            let same_interface = self.share_interface(pair, in_use);
             let same_remote = of.remotes[pair.remote].address == of.remotes[in_use.remote].address;
-            (same_base, same_remote, Reverse(pair.priority))
+            (same_interface, same_remote, Reverse(pair.priority))
         });
         others
+    }
+
+    /// Whether what ails our end of one pair ails that of the other: IPv4 and IPv6 of one interface die together.
+    fn share_interface(&self, a: &Pair, b: &Pair) -> bool {
+        let of = |pair: &Pair| self.interfaces[pair.local];
+        self.locals[a.local].base == self.locals[b.local].base || (of(a) != 0 && of(a) == of(b))
     }
 
     fn drop_stale_backups(&mut self, now: Instant) {

@@ -49,6 +49,31 @@ fn a_path_that_dies_silently_is_replaced_within_two_round_trips() {
 }
 
 #[test]
+fn other_addresses_of_an_interface_die_with_it() {
+    const THIRD_LEFT: &str = "192.0.2.3:1000";
+    let mut pair = Pair::new(Role::Controlling, Role::Controlled);
+    pair.delay = ROUND_TRIP / 2;
+    let on = |text, interface, index| HostSocket::on(interface, index, address(text), Protocol::Udp);
+    let wifi = [LEFT, THIRD_LEFT].map(|text| on(text, InterfaceKind::Wifi, 1));
+    let sockets = [wifi[0], wifi[1], on(SECOND_LEFT, InterfaceKind::Cellular, 2)];
+    pair.agents[0].handle_network_change(&sockets, pair.now);
+    pair.agents[1].handle_network_change(&[on(RIGHT, InterfaceKind::Ethernet, 1)], pair.now);
+    pair.signal();
+    talk(&mut pair, Duration::from_secs(8));
+    assert_eq!(pair.selected(0).0, address(LEFT));
+    let cut = pair.now;
+    pair.passes = |from, to| ![LEFT, THIRD_LEFT].iter().any(|wifi| [from, to].contains(&address(wifi)));
+    talk(&mut pair, Duration::from_secs(5));
+    for side in [0, 1] {
+        let gap = longest_gap(&pair, side, cut);
+        assert!(gap < ROUND_TRIP * 2, "side {side} heard nothing for {gap:?}");
+        // First, better, nominated; then one move, and its nomination.
+        assert!(causes(&pair, side).len() <= 5, "side {side}: {:?}", causes(&pair, side));
+    }
+    assert_eq!(pair.selected(0).0, address(SECOND_LEFT));
+}
+
+#[test]
 fn silence_of_an_application_moves_nothing() {
     let mut pair = two_ways();
     talk(&mut pair, Duration::from_secs(5));
