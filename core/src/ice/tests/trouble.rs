@@ -103,10 +103,9 @@ fn requests_that_are_lost_stay_few_while_datagrams_arrive() {
     let mut pair = Pair::with_hosts();
     pair.signal();
     talk(&mut pair, seconds(5));
-    for second in 0..40 {
-        let sent = second_of_one_direction(&mut pair);
-        assert!(sent <= 5, "{sent} in second {second}");
-    }
+    let sent: Vec<u64> = (0..40).map(|_| second_of_one_direction(&mut pair)).collect();
+    // Five in a second, but for one that two timers share.
+    assert!(sent.iter().all(|&sent| sent <= 6) && sent.iter().sum::<u64>() <= 5 * 20, "{sent:?}");
     assert_eq!((pair.agents[0].state(), pair.agents[0].failure()), (State::Failed, Some(Failure::ConsentExpired)));
 }
 
@@ -117,7 +116,7 @@ fn a_spare_is_taken_well_before_consent_expires_while_only_one_direction_works()
     let (cut, before) = (pair.now, pair.events[0].len());
     while pair.selected(0).0 == address(LEFT) {
         let sent = second_of_one_direction(&mut pair);
-        assert!(sent <= 5, "{sent} {:?} after the cut", pair.now - cut);
+        assert!(sent <= 6, "{sent} {:?} after the cut", pair.now - cut);
         assert!(pair.now - cut <= seconds(16));
     }
     assert_eq!(moves(&pair, 0, before), [(address(SECOND_LEFT), address(RIGHT))]);
