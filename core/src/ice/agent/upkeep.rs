@@ -4,7 +4,6 @@ use core::cmp::Reverse;
 use core::time::Duration;
 
 use super::{Agent, Selected};
-use crate::ice::checks::Check;
 use crate::ice::pair::{Pair, PairKey};
 use crate::ice::{CandidateKind, Failure, PairFate, Role, SelectionCause, State};
 use crate::time::Instant;
@@ -285,12 +284,9 @@ impl Agent {
             of.list.get_mut(key).silent = true;
         }
         of.nominated = of.nominated.filter(|&key| key != left);
-        of.nominating = of.nominating.filter(|&key| key != left);
-        let nominating = of.nominating;
-        // Repeated, they would call the other side back. One for yet another pair goes on: nothing else would take its
-        // place.
-        let goes_on = |check: &Check| nominating == Some(check.pair);
-        self.checks.overtake_nominations(|check| check.generation == generation && !goes_on(check));
+        of.nominating = None;
+        // Repeated, they would call the other side back.
+        self.checks.overtake_nominations(|check| check.generation == generation);
         self.select(generation, refuge, cause, now);
     }
 
