@@ -27,7 +27,7 @@ fn every_cell_comes_out_as_foreseen() {
 /// against each other where nobody has thought about what must come of it.
 #[test]
 fn random_networks_come_out_as_foreseen() {
-    seeds::check("matrix", "random_networks_come_out_as_foreseen", 250, |seed| {
+    seeds::check("matrix", "random_networks_come_out_as_foreseen", 1_000, |seed| {
         let topology = draw::topology(seed);
         let verdict = foresee(&topology);
         if seeds::is_replay() {

@@ -167,10 +167,15 @@ impl Agent {
     }
 
     /// Where among the other side's candidates there is room for one that was learnt from a check: one like it whose
-    /// pairs are given up makes room, so that a session can live through any number of changes of address.
+    /// pairs are given up makes room once there was a path, so that a session can live through any number of changes of
+    /// address.
     pub(super) fn place_for_peer_reflexive(&mut self) -> Option<usize> {
         if self.current.remotes.len() < self.config.max_remote_candidates {
             return Some(self.current.remotes.len());
+        }
+        if !self.current.was_used {
+            // Two NATs may show another address for each check, for ever, and let none of the answers in.
+            return None;
         }
         let given_up = |place: usize| {
             let mut pairs = self.current.list.pairs().filter(|(_, pair)| pair.remote == place);
