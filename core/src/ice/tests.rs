@@ -4,15 +4,15 @@
 
 mod faults;
 mod streams;
+mod trouble;
+mod upkeep;
 
 use core::time::Duration;
 use std::net::SocketAddr;
 
 use super::pair::pair_priority;
 use super::*;
-use crate::{Instant, Path, Protocol};
-
-mod upkeep;
+use crate::{Instant, Path, PathId, Protocol};
 
 /// Two agents joined by a link of 20 ms unless told otherwise, with an optional NAT before the left one.
 struct Pair {
@@ -35,6 +35,12 @@ struct Pair {
 
 const LEFT: &str = "192.0.2.1:1000";
 const RIGHT: &str = "198.51.100.1:2000";
+const SECOND_LEFT: &str = "192.0.2.2:1000";
+
+/// Both sides send a datagram that often.
+const RHYTHM: Duration = Duration::from_millis(20);
+
+const ROUND_TRIP: Duration = Duration::from_millis(100);
 
 fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
@@ -42,6 +48,10 @@ fn address(text: &str) -> SocketAddr {
 
 fn host(text: &str, preference: u16) -> LocalCandidate {
     LocalCandidate::host(Protocol::Udp, address(text), preference)
+}
+
+fn socket(text: &str, interface: InterfaceKind) -> HostSocket {
+    HostSocket::on(interface, 0, address(text), Protocol::Udp)
 }
 
 fn restart(agent: &mut Agent, now: Instant) {
@@ -181,6 +191,44 @@ impl Pair {
         let path = self.agents[side].path(self.agents[side].selected_pair().unwrap().path).unwrap();
         (path.local, path.remote)
     }
+}
+
+/// Two interfaces on the left, one on the right, links of 50 ms.
+fn two_ways() -> Pair {
+    let mut pair = Pair::new(Role::Controlling, Role::Controlled);
+    pair.delay = ROUND_TRIP / 2;
+    let sockets = [socket(LEFT, InterfaceKind::Wifi), socket(SECOND_LEFT, InterfaceKind::Cellular)];
+    pair.agents[0].handle_network_change(&sockets, pair.now);
+    pair.agents[1].handle_network_change(&[socket(RIGHT, InterfaceKind::Ethernet)], pair.now);
+    pair.signal();
+    pair
+}
+
+/// Has both sides talk for a while.
+fn talk(pair: &mut Pair, time: Duration) {
+    let until = pair.now + time;
+    while pair.now < until {
+        for side in [0, 1] {
+            let words = (pair.now.as_nanos() | 1 << 63).to_be_bytes();
+            pair.say(side, &words);
+        }
+        pair.run_for(RHYTHM);
+    }
+}
+
+/// The longest time without a datagram at a side.
+fn longest_gap(pair: &Pair, side: usize, from: Instant) -> Duration {
+    let heard = pair.heard[side].iter().map(|&(at, _)| at).filter(|&at| at >= from);
+    let times: Vec<Instant> = heard.chain([pair.now]).collect();
+    times.windows(2).map(|two| two[1] - two[0]).max().unwrap()
+}
+
+fn causes(pair: &Pair, side: usize) -> Vec<SelectionCause> {
+    let selected = |event: &Event| match event {
+        Event::SelectedPairChange(report) => report.selected,
+        _ => None,
+    };
+    pair.events[side].iter().filter_map(selected).collect()
 }
 
 #[test]

@@ -1,55 +1,7 @@
 //! What keeps a path: silence noticed, other pairs at hand, sockets that come and go.
 
 use super::*;
-use crate::ice::{HostSocket, InterfaceKind, NetworkChange, PairFate, PathAfterChange, SelectionCause};
-
-/// Both sides send a datagram that often.
-const RHYTHM: Duration = Duration::from_millis(20);
-
-const ROUND_TRIP: Duration = Duration::from_millis(100);
-
-const SECOND_LEFT: &str = "192.0.2.2:1000";
-
-fn socket(text: &str, interface: InterfaceKind) -> HostSocket {
-    HostSocket::on(interface, 0, address(text), Protocol::Udp)
-}
-
-/// Two interfaces on the left, one on the right, links of 50 ms.
-fn two_ways() -> Pair {
-    let mut pair = Pair::new(Role::Controlling, Role::Controlled);
-    pair.delay = ROUND_TRIP / 2;
-    let sockets = [socket(LEFT, InterfaceKind::Wifi), socket(SECOND_LEFT, InterfaceKind::Cellular)];
-    pair.agents[0].handle_network_change(&sockets, pair.now);
-    pair.agents[1].handle_network_change(&[socket(RIGHT, InterfaceKind::Ethernet)], pair.now);
-    pair.signal();
-    pair
-}
-
-/// Has both sides talk for a while.
-fn talk(pair: &mut Pair, time: Duration) {
-    let until = pair.now + time;
-    while pair.now < until {
-        for side in [0, 1] {
-            let words = (pair.now.as_nanos() | 1 << 63).to_be_bytes();
-            pair.say(side, &words);
-        }
-        pair.run_for(RHYTHM);
-    }
-}
-
-/// The longest time without a datagram at a side.
-fn longest_gap(pair: &Pair, side: usize, from: Instant) -> Duration {
-    let times: Vec<Instant> = pair.heard[side].iter().map(|&(at, _)| at).filter(|&at| at >= from).collect();
-    times.windows(2).map(|two| two[1] - two[0]).max().unwrap()
-}
-
-fn causes(pair: &Pair, side: usize) -> Vec<SelectionCause> {
-    let selected = |event: &Event| match event {
-        Event::SelectedPairChange(report) => report.selected,
-        _ => None,
-    };
-    pair.events[side].iter().filter_map(selected).collect()
-}
+use crate::ice::{NetworkChange, PathAfterChange};
 
 fn network_change(pair: &Pair, side: usize) -> Option<&NetworkChange> {
     let mut changes = pair.events[side].iter().filter_map(|event| match event {
