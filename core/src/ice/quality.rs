@@ -9,6 +9,8 @@ const ENOUGH: u32 = 3;
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Quality {
     round_trip: Option<Duration>,
+    /// It was measured; until then it is what it is at most.
+    is_measured: bool,
     /// Requests that were not answered, in a thousand.
     loss: u32,
     samples: u32,
@@ -24,8 +26,9 @@ impl Quality {
         self.note_loss(0);
         self.samples = self.samples.saturating_add(1);
         if sent == 1 {
-            let smoothed = self.round_trip.map(|smoothed| (smoothed * 7 + round_trip) / 8);
-            self.round_trip = Some(smoothed.unwrap_or(round_trip));
+            let measured = self.round_trip.filter(|_| self.is_measured);
+            self.round_trip = Some(measured.map_or(round_trip, |smoothed| (smoothed * 7 + round_trip) / 8));
+            self.is_measured = true;
         } else {
             self.round_trip.get_or_insert(round_trip);
         }
@@ -84,6 +87,16 @@ mod tests {
         assert!(measured(100, 1).is_far_worse_than(&measured(30, 1)));
         assert!(!measured(15, 1).is_far_worse_than(&measured(1, 1)), "what is fast is fast enough");
         assert!(measured(50, 4).is_far_worse_than(&measured(30, 1)), "loss counts as time");
+    }
+
+    #[test]
+    fn what_a_repeated_request_took_counts_until_there_is_a_measurement() {
+        let mut quality = Quality::default();
+        quality.answered(Duration::from_millis(600), 2);
+        assert_eq!(quality.round_trip(), Some(Duration::from_millis(600)));
+        quality.answered(Duration::from_millis(100), 1);
+        quality.answered(Duration::from_millis(600), 2);
+        assert_eq!(quality.round_trip(), Some(Duration::from_millis(100)));
     }
 
     #[test]

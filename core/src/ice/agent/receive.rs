@@ -322,7 +322,7 @@ impl Agent {
                 && known.candidate.transport == transport
                 && known.candidate.address == transport.told(mapped)
         };
-        let valid = self.locals.iter().find(known).copied().unwrap_or_else(|| LocalCandidate {
+        let valid = self.present.iter().find(known).copied().unwrap_or_else(|| LocalCandidate {
             candidate: Candidate {
                 kind: CandidateKind::PeerReflexive,
                 address: mapped,

@@ -4,6 +4,7 @@ use core::cmp::Reverse;
 use core::time::Duration;
 
 use super::{Agent, Selected};
+use crate::ice::generation::Generation;
 use crate::ice::pair::{Pair, PairKey};
 use crate::ice::{CandidateKind, Failure, PairFate, Role, SelectionCause, State};
 use crate::time::Instant;
@@ -185,33 +186,38 @@ impl Agent {
     /// Keeps other valid pairs ready, so that there is somewhere to go when the one in use dies, and looks for one
     /// on another base if there is none.
     pub(super) fn keep_backups(&mut self, now: Instant) {
-        let of_current = self.in_use().filter(|&(generation, _)| generation == self.current.number);
-        let settled = of_current.filter(|_| self.current.nominated.is_some() && !self.config.lite);
-        let Some((_, selected)) = settled else {
+        // That of the generation before a restart may be in use for long, if the restart does not succeed.
+        let is_nominated = |of: &Generation| of.nominated.is_some() && !self.config.lite;
+        let settled = self.in_use().filter(|&(number, _)| self.generation(number).is_some_and(is_nominated));
+        let Some((number, selected)) = settled else {
             self.next_backup = None;
             return;
         };
         if now < *self.next_backup.get_or_insert(now + SEARCH_INTERVAL) {
             return;
         }
-        self.drop_stale_backups(now);
+        let is_current = number == self.current.number;
+        if is_current {
+            self.drop_stale_backups(now);
+        }
         let interval = self.config.backup_interval;
         let kept: Vec<PairKey> = self.alternatives(now).into_iter().take(self.config.backups).collect();
         let mut next = now + interval;
         for &key in &kept {
-            let answer = self.current.list.get(key).last_answer.unwrap_or(now);
+            let answer = self.generation(number).and_then(|of| of.list.get(key).last_answer).unwrap_or(now);
             if answer + interval <= now {
-                self.send_probe(self.current.number, key, now);
+                self.send_probe(number, key, now);
             } else {
                 next = next.min(answer + interval);
             }
         }
-        let in_use = self.current.list.get(selected);
-        let is_elsewhere = |key: &PairKey| !self.share_interface(self.current.list.get(*key), in_use);
-        let elsewhere = kept.iter().any(is_elsewhere);
-        if !elsewhere && self.config.backups > 0 {
+        if is_current && self.config.backups > 0 {
+            let in_use = self.current.list.get(selected);
+            let is_elsewhere = |key: &PairKey| !self.share_interface(self.current.list.get(*key), in_use);
             let untried = self.current.list.pruned().find(is_elsewhere);
-            if let Some(key) = untried {
+            if !kept.iter().any(is_elsewhere)
+                && let Some(key) = untried
+            {
                 self.current.list.trigger(key);
                 next = now + SEARCH_INTERVAL;
             }
