@@ -55,9 +55,10 @@ pub struct Config {
     /// How long the selected path may be silent before it is called disconnected. Each side sends a check
     /// every 4 to 6 s, so that one lost datagram does not show. 7 s.
     pub silence: Duration,
-    /// Whether the path in use is doubted, and others asked, as soon as its traffic breaks off; otherwise missing answers
-    /// to consent checks alone tell. It saves seconds when a path dies. It also makes what ICE sends depend on when
-    /// application datagrams come and go, which matters to who replays a session without them. True.
+    /// Whether application datagrams count as signs of life, and the path in use is doubted, and others asked, as soon as
+    /// they break off; otherwise only checks and their answers count. It saves seconds when a path dies. It also makes what
+    /// ICE sends and says depend on when application datagrams come and go, which matters to who replays a session
+    /// without them. True.
     pub watch_traffic: bool,
     /// Only answer checks and send none (RFC 8445 section 2.5): for a server with a public address. The other side
     /// must be told.

@@ -93,6 +93,14 @@ impl Agent {
             RetransmissionConfig::within(rto, self.config.consent_interval * 4 / 5, self.config.consent_lifetime);
         let config = self.retransmission_on(path, config, self.config.consent_lifetime);
         let nominate = self.role == Role::Controlling && nominated;
+        if nominate && number == self.current.number && self.current.nominating.is_none() {
+            // Another nomination may have come to nothing here and to something there: this one is the last word.
+            let pair = self.current.list.get_mut(pair);
+            if pair.nomination < self.nominations {
+                self.nominations = self.nominations.saturating_add(1);
+                pair.nomination = self.nominations;
+            }
+        }
         self.send_request(number, pair, Purpose::Consent, nominate, config, now);
     }
 

@@ -136,10 +136,13 @@ impl Agent {
             }
             return;
         }
+        if !is_watched {
+            return;
+        }
         selected.elsewhere = None;
         selected.joined |= is_datagram;
         selected.consent.heard(now);
-        let settles = |doubt: &mut Doubt| is_watched && (doubt.hint == Hint::Traffic || !is_datagram);
+        let settles = |doubt: &mut Doubt| doubt.hint == Hint::Traffic || !is_datagram;
         let settled = selected.doubt.take_if(settles);
         if settled.is_some() {
             selected.liveness.false_alarm(now);
@@ -273,7 +276,8 @@ impl Agent {
         let refuge = self.alternatives(self.line.now()).into_iter().find(alive)?;
         let other = of.list.get(refuge).quality.round_trip().unwrap_or_default();
         let time = if doubt.patient {
-            own * 2 + self.config.retransmission.rto
+            // Time for two more requests: where one in three is lost, two in a row are lost every few minutes.
+            own * 2 + self.config.retransmission.rto * 3
         } else {
             // The request of the other side, which is in doubt as well, needs half a round trip.
             own.saturating_sub(other).max(own / 2)
