@@ -51,10 +51,6 @@ impl Client {
         let code = refusal.as_ref().map(|refusal| refusal.code);
         // A server cannot sign for who it does not know.
         if !matches!(code, Some(401 | 438)) {
-            if Challenge::is_bid_down(answer) {
-                self.counters.bid_down += 1;
-                return None;
-            }
             let is_signed = answer.has_integrity() || answer.has_integrity_sha256();
             let is_discarded = code == Some(400) && !is_signed;
             let is_wrong = transaction.authentication.as_ref().is_some_and(|ours| ours.key().check(answer).is_err());
@@ -67,6 +63,12 @@ impl Client {
                     self.transactions.remove(&id);
                     self.conclude(purpose, Outcome::Unanswered { is_violated: true }, begun, now);
                 }
+                return None;
+            }
+            // The RFC has this of signed answers too, but there are servers whose signed answers have a nonce and no
+            // list; and from what is signed nobody can have taken it out.
+            if transaction.authentication.is_none() && Challenge::is_bid_down(answer) {
+                self.counters.bid_down += 1;
                 return None;
             }
         }

@@ -1,0 +1,6 @@
+//! The TURN client against another implementation's server, in the virtual internet.
+
+mod hostile;
+mod relay;
+mod site;
+mod troubles;
