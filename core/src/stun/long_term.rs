@@ -430,15 +430,21 @@ mod tests {
             assert_eq!(read, Err(ChallengeError::NoKnownAlgorithm), "{nonsense:?}");
         }
         assert_eq!(
-            challenge(|writer| drop(writer.attribute(AttributeType::REALM, b"realm"))),
+            challenge(|writer| {
+                writer.attribute(AttributeType::REALM, b"realm");
+            }),
             Err(ChallengeError::Missing(AttributeType::NONCE))
         );
         assert_eq!(
-            challenge(|writer| drop(writer.attribute(AttributeType::NONCE, b"nonce"))),
+            challenge(|writer| {
+                writer.attribute(AttributeType::NONCE, b"nonce");
+            }),
             Err(ChallengeError::Missing(AttributeType::REALM))
         );
         assert_eq!(
-            challenge(|writer| drop(writer.attribute(AttributeType::NONCE, &[b'n'; 764]))),
+            challenge(|writer| {
+                writer.attribute(AttributeType::NONCE, &[b'n'; 764]);
+            }),
             Err(ChallengeError::TooLong { kind: AttributeType::NONCE, len: 764 })
         );
     }
