@@ -207,6 +207,12 @@ impl Client {
         {
             self.unwelcome(refusal.clone());
         }
+        if let (Purpose::Permit(_) | Purpose::Bind(..), Outcome::Refused(Refusal { code: 400, .. })) =
+            (purpose, &outcome)
+        {
+            // So says coturn where there is no allocation; what a refresh gets is clearer.
+            self.refresh_at(now);
+        }
         match (purpose, outcome) {
             (Purpose::Allocate, outcome) => self.not_allocated(outcome),
             (Purpose::Release, _) => self.released(),
@@ -317,6 +323,8 @@ impl Refusal {
         /// RFC 8489 section 14.8: fewer than 128 characters.
         const MAX_REASON: usize = 127;
         let error = ErrorCode::parse(value).ok()?;
-        Some(Self { code: error.code, reason: error.reason.chars().take(MAX_REASON).collect() })
+        // coturn ends some with a null.
+        let reason = error.reason.trim_end_matches('\0');
+        Some(Self { code: error.code, reason: reason.chars().take(MAX_REASON).collect() })
     }
 }
