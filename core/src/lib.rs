@@ -9,6 +9,7 @@
 //! The rooms, from the ground up; a room knows only those below it:
 //!
 //! - [`stun`]: the message codec, integrity and transactions (RFC 8489)
+//! - [`turn`]: the client of one allocation on a TURN server (RFC 8656)
 //! - [`ice`]: candidates, check lists, checks, nomination, consent, over UDP and TCP (RFC 8445, 8838, 7675, 6544)
 //! - [`sdp`]: session descriptions: parse, model, write (RFC 8866, 8839, 8843)
 //! - [`jsep`]: offer and answer (RFC 9429)
@@ -26,6 +27,7 @@ mod rng;
 pub mod sdp;
 pub mod stun;
 mod time;
+pub mod turn;
 
 #[cfg(feature = "session")]
 pub mod peer;

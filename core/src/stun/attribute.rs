@@ -19,21 +19,53 @@ impl AttributeType {
     pub const ERROR_CODE: Self = Self(0x0009);
     /// RFC 8489 section 14.13.
     pub const UNKNOWN_ATTRIBUTES: Self = Self(0x000A);
+    /// RFC 8656 section 18.1.
+    pub const CHANNEL_NUMBER: Self = Self(0x000C);
+    /// RFC 8656 section 18.2.
+    pub const LIFETIME: Self = Self(0x000D);
+    /// RFC 8656 section 18.3.
+    pub const XOR_PEER_ADDRESS: Self = Self(0x0012);
+    /// RFC 8656 section 18.4.
+    pub const DATA: Self = Self(0x0013);
     /// RFC 8489 section 14.9.
     pub const REALM: Self = Self(0x0014);
     /// RFC 8489 section 14.10.
     pub const NONCE: Self = Self(0x0015);
+    /// RFC 8656 section 18.5.
+    pub const XOR_RELAYED_ADDRESS: Self = Self(0x0016);
+    /// RFC 8656 section 18.6.
+    pub const REQUESTED_ADDRESS_FAMILY: Self = Self(0x0017);
+    /// RFC 8656 section 18.8.
+    pub const REQUESTED_TRANSPORT: Self = Self(0x0019);
+    /// RFC 8489 section 14.6.
+    pub const MESSAGE_INTEGRITY_SHA256: Self = Self(0x001C);
+    /// RFC 8489 section 14.12.
+    pub const PASSWORD_ALGORITHM: Self = Self(0x001D);
+    /// RFC 8489 section 14.4.
+    pub const USERHASH: Self = Self(0x001E);
     /// RFC 8489 section 14.2.
     pub const XOR_MAPPED_ADDRESS: Self = Self(0x0020);
     /// RFC 8445 section 16.1.
     pub const PRIORITY: Self = Self(0x0024);
     /// RFC 8445 section 16.1.
     pub const USE_CANDIDATE: Self = Self(0x0025);
+    /// RFC 8656 section 18.11.
+    pub const ADDITIONAL_ADDRESS_FAMILY: Self = Self(0x8000);
+    /// RFC 8656 section 18.12.
+    pub const ADDRESS_ERROR_CODE: Self = Self(0x8001);
+    /// RFC 8489 section 14.11.
+    pub const PASSWORD_ALGORITHMS: Self = Self(0x8002);
+    /// RFC 8489 section 14.16.
+    pub const ALTERNATE_DOMAIN: Self = Self(0x8003);
+    /// RFC 8656 section 18.13.
+    pub const ICMP: Self = Self(0x8004);
     /// Numbers a nomination. It belongs to the ICE option `renomination` and is not registered; the number is that of
     /// libwebrtc.
     pub const NOMINATION: Self = Self(0xC001);
     /// RFC 8489 section 14.14.
     pub const SOFTWARE: Self = Self(0x8022);
+    /// RFC 8489 section 14.15.
+    pub const ALTERNATE_SERVER: Self = Self(0x8023);
     /// RFC 8489 section 14.7.
     pub const FINGERPRINT: Self = Self(0x8028);
     /// RFC 8445 section 16.1.
@@ -55,13 +87,29 @@ impl fmt::Display for AttributeType {
             Self::MESSAGE_INTEGRITY => "MESSAGE-INTEGRITY",
             Self::ERROR_CODE => "ERROR-CODE",
             Self::UNKNOWN_ATTRIBUTES => "UNKNOWN-ATTRIBUTES",
+            Self::CHANNEL_NUMBER => "CHANNEL-NUMBER",
+            Self::LIFETIME => "LIFETIME",
+            Self::XOR_PEER_ADDRESS => "XOR-PEER-ADDRESS",
+            Self::DATA => "DATA",
             Self::REALM => "REALM",
             Self::NONCE => "NONCE",
+            Self::XOR_RELAYED_ADDRESS => "XOR-RELAYED-ADDRESS",
+            Self::REQUESTED_ADDRESS_FAMILY => "REQUESTED-ADDRESS-FAMILY",
+            Self::REQUESTED_TRANSPORT => "REQUESTED-TRANSPORT",
+            Self::MESSAGE_INTEGRITY_SHA256 => "MESSAGE-INTEGRITY-SHA256",
+            Self::PASSWORD_ALGORITHM => "PASSWORD-ALGORITHM",
+            Self::USERHASH => "USERHASH",
             Self::XOR_MAPPED_ADDRESS => "XOR-MAPPED-ADDRESS",
             Self::PRIORITY => "PRIORITY",
             Self::USE_CANDIDATE => "USE-CANDIDATE",
+            Self::ADDITIONAL_ADDRESS_FAMILY => "ADDITIONAL-ADDRESS-FAMILY",
+            Self::ADDRESS_ERROR_CODE => "ADDRESS-ERROR-CODE",
+            Self::PASSWORD_ALGORITHMS => "PASSWORD-ALGORITHMS",
+            Self::ALTERNATE_DOMAIN => "ALTERNATE-DOMAIN",
+            Self::ICMP => "ICMP",
             Self::NOMINATION => "NOMINATION",
             Self::SOFTWARE => "SOFTWARE",
+            Self::ALTERNATE_SERVER => "ALTERNATE-SERVER",
             Self::FINGERPRINT => "FINGERPRINT",
             Self::ICE_CONTROLLED => "ICE-CONTROLLED",
             Self::ICE_CONTROLLING => "ICE-CONTROLLING",
@@ -107,6 +155,22 @@ pub fn xor_address(kind: AttributeType, value: &[u8], id: TransactionId) -> Resu
         _ => return Err(invalid),
     };
     Ok(SocketAddr::new(ip, port))
+}
+
+/// Reads the value of an ALTERNATE-SERVER or another attribute of the form of MAPPED-ADDRESS, which is not obfuscated
+/// (RFC 8489 sections 14.1 and 14.15).
+///
+/// # Errors
+/// If family and length do not go together.
+pub fn plain_address(kind: AttributeType, value: &[u8]) -> Result<SocketAddr, InvalidAttribute> {
+    let invalid = InvalidAttribute { kind, len: value.len() };
+    let (&[_, family, port_high, port_low], address) = value.split_first_chunk::<4>().ok_or(invalid)?;
+    let ip = match family {
+        1 => IpAddr::from(<[u8; 4]>::try_from(address).map_err(|_| invalid)?),
+        2 => IpAddr::from(<[u8; 16]>::try_from(address).map_err(|_| invalid)?),
+        _ => return Err(invalid),
+    };
+    Ok(SocketAddr::new(ip, u16::from_be_bytes([port_high, port_low])))
 }
 
 /// The inverse of [`xor_address`]: the value and how many of its bytes count.

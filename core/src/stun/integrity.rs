@@ -1,9 +1,10 @@
-//! MESSAGE-INTEGRITY (RFC 8489 sections 9.1.1 and 14.5).
+//! MESSAGE-INTEGRITY and MESSAGE-INTEGRITY-SHA256 (RFC 8489 sections 9.1.1, 14.5 and 14.6).
 
 use core::fmt;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
+use sha2::Sha256;
 
 /// The key of one password, with the HMAC state that depends on the key alone.
 ///
@@ -21,23 +22,58 @@ impl IntegrityKey {
 
     /// The value over `message`, which ends where the attribute starts.
     pub(super) fn sign(&self, message: &[u8]) -> [u8; 20] {
-        self.over(message).finalize().into_bytes().into()
+        let mut mac = self.0.clone();
+        covered(message, 24, |bytes| mac.update(bytes));
+        mac.finalize().into_bytes().into()
     }
 
     /// Compares in constant time.
     pub(super) fn verify(&self, message: &[u8], value: &[u8]) -> Result<(), IntegrityError> {
-        self.over(message).verify_slice(value).map_err(|_| IntegrityError::Mismatch)
+        let mut mac = self.0.clone();
+        covered(message, 24, |bytes| mac.update(bytes));
+        mac.verify_slice(value).map_err(|_| IntegrityError::Mismatch)
+    }
+}
+
+/// The key of MESSAGE-INTEGRITY-SHA256, with the HMAC state that depends on the key alone.
+#[derive(Clone)]
+pub struct IntegrityKeySha256(Hmac<Sha256>);
+
+impl IntegrityKeySha256 {
+    /// The key is the same as that of MESSAGE-INTEGRITY: see [`IntegrityKey::new`].
+    #[must_use]
+    pub fn new(key: &[u8]) -> Self {
+        Self(Hmac::new_from_slice(key).expect("HMAC takes keys of every length"))
     }
 
-    /// The length in the header counts up to the end of MESSAGE-INTEGRITY, whatever follows it.
-    fn over(&self, message: &[u8]) -> Hmac<Sha1> {
-        let len = (message.len() + 24 - super::HEADER_LEN) as u16;
+    /// The value over `message`, which ends where the attribute starts.
+    pub(super) fn sign(&self, message: &[u8]) -> [u8; 32] {
         let mut mac = self.0.clone();
-        mac.update(&message[..2]);
-        mac.update(&len.to_be_bytes());
-        mac.update(&message[4..]);
-        mac
+        covered(message, 36, |bytes| mac.update(bytes));
+        mac.finalize().into_bytes().into()
     }
+
+    /// Compares in constant time. The value must not be truncated, as no usage that we know allows it.
+    pub(super) fn verify(&self, message: &[u8], value: &[u8]) -> Result<(), IntegrityError> {
+        let mut mac = self.0.clone();
+        covered(message, 36, |bytes| mac.update(bytes));
+        mac.verify_slice(value).map_err(|_| IntegrityError::Mismatch)
+    }
+}
+
+/// Shows nothing of the key.
+impl fmt::Debug for IntegrityKeySha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IntegrityKeySha256(..)")
+    }
+}
+
+/// What the HMAC covers. The length in the header counts up to the end of the attribute, whatever follows it.
+fn covered(message: &[u8], attribute_len: usize, mut update: impl FnMut(&[u8])) {
+    let len = (message.len() + attribute_len - super::HEADER_LEN) as u16;
+    update(&message[..2]);
+    update(&len.to_be_bytes());
+    update(&message[4..]);
 }
 
 /// Shows nothing of the key.
@@ -50,7 +86,7 @@ impl fmt::Debug for IntegrityKey {
 /// Why a message is not known to be from who has the key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum IntegrityError {
-    /// There is no MESSAGE-INTEGRITY.
+    /// There is no MESSAGE-INTEGRITY, or no MESSAGE-INTEGRITY-SHA256 where that is wanted.
     Missing,
     /// It is that of another key or of other bytes.
     Mismatch,

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::attribute::AttributeType;
-use super::integrity::{IntegrityError, IntegrityKey};
+use super::integrity::{IntegrityError, IntegrityKey, IntegrityKeySha256};
 use super::{HEADER_LEN, MAGIC_COOKIE};
 
 /// What part a message plays in a transaction.
@@ -26,6 +26,18 @@ pub struct Method(u16);
 impl Method {
     /// The only method of STUN itself.
     pub const BINDING: Self = Self(0x001);
+    /// RFC 8656 section 7.
+    pub const ALLOCATE: Self = Self(0x003);
+    /// RFC 8656 section 8.
+    pub const REFRESH: Self = Self(0x004);
+    /// RFC 8656 section 11.1; an indication.
+    pub const SEND: Self = Self(0x006);
+    /// RFC 8656 section 11.3; an indication.
+    pub const DATA: Self = Self(0x007);
+    /// RFC 8656 section 10.
+    pub const CREATE_PERMISSION: Self = Self(0x008);
+    /// RFC 8656 section 12.
+    pub const CHANNEL_BIND: Self = Self(0x009);
 
     /// The method with this number; none if it needs more than 12 bits.
     #[must_use]
@@ -61,6 +73,8 @@ pub struct Message<'a> {
     method: Method,
     /// Where the attributes end that MESSAGE-INTEGRITY covers, which is where it starts itself.
     integrity_at: Option<usize>,
+    /// Likewise of MESSAGE-INTEGRITY-SHA256, with the length of its value.
+    integrity_sha256_at: Option<(usize, usize)>,
     fingerprint_at: Option<usize>,
 }
 
@@ -92,7 +106,14 @@ impl<'a> Message<'a> {
             return Err(ParseError::Length { stated, actual: datagram.len() - HEADER_LEN });
         }
         let (class, method) = split_type(kind);
-        let mut message = Self { bytes: datagram, class, method, integrity_at: None, fingerprint_at: None };
+        let mut message = Self {
+            bytes: datagram,
+            class,
+            method,
+            integrity_at: None,
+            integrity_sha256_at: None,
+            fingerprint_at: None,
+        };
         message.find_trailers()?;
         Ok(message)
     }
@@ -115,11 +136,12 @@ impl<'a> Message<'a> {
         TransactionId(self.bytes[8..HEADER_LEN].try_into().expect("the header has been checked"))
     }
 
-    /// The attributes, up to MESSAGE-INTEGRITY where there is one: what comes after it is not
-    /// protected and must be ignored (RFC 8489 section 14.5).
+    /// The attributes, up to the first MESSAGE-INTEGRITY of either kind where there is one: what comes after it is not
+    /// protected and must be ignored (RFC 8489 sections 14.5 and 14.6).
     #[must_use]
     pub fn attributes(&self) -> Attributes<'a> {
-        let end = self.integrity_at.or(self.fingerprint_at).unwrap_or(self.bytes.len());
+        let sha256_at = self.integrity_sha256_at.map(|(at, _)| at);
+        let end = self.integrity_at.or(sha256_at).or(self.fingerprint_at).unwrap_or(self.bytes.len());
         Attributes { bytes: &self.bytes[HEADER_LEN..end] }
     }
 
@@ -144,6 +166,27 @@ impl<'a> Message<'a> {
         key.verify(&self.bytes[..at], &self.bytes[at + 4..at + 24])
     }
 
+    /// Whether a MESSAGE-INTEGRITY-SHA256 is there; says nothing about whether it is right.
+    #[must_use]
+    pub fn has_integrity_sha256(&self) -> bool {
+        self.integrity_sha256_at.is_some()
+    }
+
+    /// Checks MESSAGE-INTEGRITY-SHA256 in constant time (RFC 8489 section 14.6).
+    ///
+    /// # Errors
+    /// If it is missing, is truncated or is not that of `key`.
+    pub fn check_integrity_sha256(&self, key: &IntegrityKeySha256) -> Result<(), IntegrityError> {
+        let (at, len) = self.integrity_sha256_at.ok_or(IntegrityError::Missing)?;
+        key.verify(&self.bytes[..at], &self.bytes[at + 4..at + 4 + len])
+    }
+
+    /// Whether a FINGERPRINT is there; says nothing about whether it is right.
+    #[must_use]
+    pub fn has_fingerprint(&self) -> bool {
+        self.fingerprint_at.is_some()
+    }
+
     /// Whether a FINGERPRINT is there and right (RFC 8489 section 14.7).
     #[must_use]
     pub fn has_valid_fingerprint(&self) -> bool {
@@ -165,11 +208,19 @@ impl<'a> Message<'a> {
                 return Err(ParseError::AfterFingerprint(kind));
             }
             match kind {
-                AttributeType::MESSAGE_INTEGRITY if self.integrity_at.is_none() => {
+                AttributeType::MESSAGE_INTEGRITY
+                    if self.integrity_at.is_none() && self.integrity_sha256_at.is_none() =>
+                {
                     if len != 20 {
                         return Err(ParseError::AttributeLength { kind, len });
                     }
                     self.integrity_at = Some(at);
+                }
+                AttributeType::MESSAGE_INTEGRITY_SHA256 if self.integrity_sha256_at.is_none() => {
+                    if !(16..=32).contains(&len) || !len.is_multiple_of(4) {
+                        return Err(ParseError::AttributeLength { kind, len });
+                    }
+                    self.integrity_sha256_at = Some((at, usize::from(len)));
                 }
                 AttributeType::FINGERPRINT => {
                     if len != 4 {

@@ -2,18 +2,24 @@
 //!
 //! [`Message`] reads a datagram in place and [`MessageWriter`] writes into the caller's buffer; neither
 //! allocates. [`IntegrityKey`] holds the HMAC state of one password, so that a message costs only its
-//! own bytes. [`Retransmission`] is the timer of one request.
+//! own bytes. [`Authentication`] answers the challenge of a server that knows a user by a long-term password.
+//! [`Retransmission`] is the timer of one request.
 
 mod attribute;
 mod integrity;
+mod long_term;
 mod message;
 mod retransmission;
 #[cfg(test)]
 mod rfc5769;
 mod writer;
 
-pub use attribute::{AttributeType, ErrorCode, InvalidAttribute, UnknownAttributes, xor_address};
-pub use integrity::{IntegrityError, IntegrityKey};
+pub use attribute::{AttributeType, ErrorCode, InvalidAttribute, UnknownAttributes, plain_address, xor_address};
+pub use integrity::{IntegrityError, IntegrityKey, IntegrityKeySha256};
+pub use long_term::{
+    Authentication, Challenge, ChallengeError, InvalidLongTermCredentials, LongTermCredentials, LongTermKey,
+    PasswordAlgorithm, userhash,
+};
 pub use message::{Attribute, Attributes, Class, Message, Method, ParseError, TransactionId};
 pub use retransmission::{Due, Retransmission, RetransmissionConfig};
 pub use writer::{BufferTooSmall, MessageWriter};

@@ -1,6 +1,9 @@
-//! The test vectors of RFC 5769, read and written byte for byte.
+//! The test vectors of RFC 5769 and of RFC 8489 appendix B, read and written byte for byte.
 
 use std::net::SocketAddr;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
 
 use super::*;
 
@@ -33,6 +36,18 @@ const LONG_TERM_REQUEST: &str = "000100602112a44278ad3433c6ad72c029da412e\
     0015001c662f2f3439396b39353464364f4c33346f4c39465354767936347341\
     0014000b6578616d706c652e6f726700\
     00080014f67024656dd64a3e02b8e0712e85c9a28ca89666";
+
+/// RFC 8489 appendix B.1 up to MESSAGE-INTEGRITY-SHA256.
+///
+/// The RFC prints the length 0x9c, which counts the header by mistake, and has it under the HMAC too. With the right
+/// length the HMAC is another one; the two here were computed with Python's `hmac`, and the wrong one is the RFC's.
+const SHA256_REQUEST: &str = "2112a44278ad3433c6ad72c029da412e\
+    001e00204a3cf38fef6992bda952c6780417da0f24819415569e60b205c46e41407f1704\
+    001500296f624d61744a6f733241414143662f2f3439396b39353464364f4c33346f4c39465354767936347341000000\
+    0014000b6578616d706c652e6f726700\
+    001c0020";
+const AS_PRINTED: (&str, &str) = ("0001009c", "e4686c8f0edeb59013e07090010a93efccbccc544c0a45d9f830aa6d6f735a01");
+const AS_MEANT: (&str, &str) = ("00010088", "234112fbd4e27f983eb4032836f998216f5b23f8d927753fbc4f882bfbdf0dec");
 
 fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
@@ -111,6 +126,41 @@ fn sample_request_with_long_term_authentication() {
             .attribute(AttributeType::NONCE, b"f//499k954d6OL34oL9FSTvy64sA")
             .attribute(AttributeType::REALM, b"example.org")
             .integrity(&key);
+        m.finish().unwrap()
+    });
+    assert_eq!(ours, vector);
+}
+
+#[test]
+fn sample_request_with_sha256_and_userhash() {
+    let with = |(start, end): (&str, &str)| bytes(&[start, SHA256_REQUEST, end].concat());
+    let printed = with(AS_PRINTED);
+    assert_eq!(Message::parse(&printed).unwrap_err(), ParseError::Length { stated: 156, actual: 136 });
+    let vector = with(AS_MEANT);
+    let id = TransactionId([0x78, 0xad, 0x34, 0x33, 0xc6, 0xad, 0x72, 0xc0, 0x29, 0xda, 0x41, 0x2e]);
+    let username = "\u{30de}\u{30c8}\u{30ea}\u{30c3}\u{30af}\u{30b9}";
+    let credentials = LongTermCredentials::new(username, "TheMatrIX").unwrap();
+    let key = PasswordAlgorithm::Sha256.key(&credentials, b"example.org");
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+    mac.update(&printed[..printed.len() - 36]);
+    assert!(mac.verify_slice(&printed[printed.len() - 32..]).is_ok(), "the key is that of the RFC");
+    let key = IntegrityKeySha256::new(&key);
+    let message = Message::parse(&vector).unwrap();
+    assert_eq!(message.get(AttributeType::USERHASH), Some(&userhash(username, b"example.org")[..]));
+    assert_eq!(message.check_integrity_sha256(&key), Ok(()));
+    assert_eq!(message.check_integrity(&IntegrityKey::new(b"")), Err(IntegrityError::Missing));
+    for bit in 0..vector.len() * 8 {
+        let mut changed = vector.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        let accepted = Message::parse(&changed).is_ok_and(|m| m.check_integrity_sha256(&key).is_ok());
+        assert!(!accepted, "bit {bit}");
+    }
+
+    let ours = written(Class::Request, id, 0, |mut m| {
+        m.attribute(AttributeType::USERHASH, &userhash(username, b"example.org"))
+            .attribute(AttributeType::NONCE, b"obMatJos2AAACf//499k954d6OL34oL9FSTvy64sA")
+            .attribute(AttributeType::REALM, b"example.org")
+            .integrity_sha256(&key);
         m.finish().unwrap()
     });
     assert_eq!(ours, vector);

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::HEADER_LEN;
 use super::MAGIC_COOKIE;
 use super::attribute::{AttributeType, ErrorCode, to_xor_address};
-use super::integrity::IntegrityKey;
+use super::integrity::{IntegrityKey, IntegrityKeySha256};
 use super::message::{Class, Method, TransactionId, fingerprint, join_type};
 
 /// Writes one message, attribute by attribute, in the order of the calls.
@@ -91,6 +91,12 @@ impl<'b> MessageWriter<'b> {
     pub fn integrity(&mut self, key: &IntegrityKey) -> &mut Self {
         let value = self.buf.get(..self.len).map_or([0; 20], |message| key.sign(message));
         self.attribute(AttributeType::MESSAGE_INTEGRITY, &value)
+    }
+
+    /// Adds MESSAGE-INTEGRITY-SHA256 over what was written so far (RFC 8489 section 14.6).
+    pub fn integrity_sha256(&mut self, key: &IntegrityKeySha256) -> &mut Self {
+        let value = self.buf.get(..self.len).map_or([0; 32], |message| key.sign(message));
+        self.attribute(AttributeType::MESSAGE_INTEGRITY_SHA256, &value)
     }
 
     /// Ends the message and gives its length in bytes.

@@ -1,0 +1,311 @@
+//! Data to peers and from them.
+
+use core::fmt;
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+
+use super::{Client, Outgoing, Transmit};
+use crate::Instant;
+use crate::stun::{AttributeType, BufferTooSmall, Class, Message, Method, TransactionId};
+use crate::turn::frames::{Frames, Garbage, is_channel_data, read_channel_data, write_channel_data};
+use crate::turn::peers::Way;
+use crate::turn::request::{Purpose, SEND_OVERHEAD, address_in, write_send_indication};
+
+/// Data that a peer has sent to the relayed address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PeerData<'a> {
+    /// Who.
+    pub peer: SocketAddr,
+    /// What, in place.
+    pub data: &'a [u8],
+}
+
+/// What became of a datagram.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sent {
+    /// It is in the buffer and wants to be sent.
+    Now(Transmit),
+    /// It waits for the server to permit the peer, and then comes out of [`Client::poll_transmit`].
+    Later,
+}
+
+/// Why a datagram cannot be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum SendError {
+    /// There is no allocation, or none yet, or none any more.
+    NotAllocated,
+    /// There is no relayed address of this peer's family.
+    Family(IpAddr),
+    /// The server does not let this peer be reached.
+    Refused(IpAddr),
+    /// No address of one host, or port 0.
+    Peer(SocketAddr),
+    /// It has this many bytes, more than a datagram can carry.
+    TooLong(usize),
+    /// There are too many peers, or too much waits for permissions already.
+    Full,
+    /// The server does not take the credentials, and the peer is not permitted yet.
+    NoCredentials,
+    /// The buffer is too small.
+    Buffer(BufferTooSmall),
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAllocated => f.write_str("there is no allocation"),
+            Self::Family(peer) => write!(f, "there is no relayed address of the family of {peer}"),
+            Self::Refused(peer) => write!(f, "the server does not let {peer} be reached"),
+            Self::Peer(peer) => write!(f, "no peer can be at {peer}"),
+            Self::TooLong(len) => write!(f, "{len} bytes are more than a datagram can carry"),
+            Self::Full => f.write_str("there are too many peers, or too much waits for permissions"),
+            Self::NoCredentials => f.write_str("the server does not take the credentials"),
+            Self::Buffer(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SendError {}
+
+/// Datagrams that wait for permissions, in the order in which they came.
+#[derive(Default, Debug)]
+pub(super) struct Held {
+    datagrams: VecDeque<(SocketAddr, Vec<u8>)>,
+    bytes: usize,
+}
+
+impl Held {
+    const MAX_BYTES: usize = 64 * 1024;
+    const MAX_DATAGRAMS: usize = 64;
+
+    fn push(&mut self, peer: SocketAddr, datagram: &[u8]) -> Result<(), SendError> {
+        if self.bytes + datagram.len() > Self::MAX_BYTES || self.datagrams.len() == Self::MAX_DATAGRAMS {
+            return Err(SendError::Full);
+        }
+        self.bytes += datagram.len();
+        self.datagrams.push_back((peer, datagram.to_vec()));
+        Ok(())
+    }
+
+    /// Takes out what waits for this peer.
+    pub(super) fn take(&mut self, peer: IpAddr) -> Vec<(SocketAddr, Vec<u8>)> {
+        let all = core::mem::take(&mut self.datagrams);
+        let (taken, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|(to, _)| to.ip() == peer);
+        self.datagrams = kept.into();
+        self.bytes -= taken.iter().map(|(_, datagram)| datagram.len()).sum::<usize>();
+        taken
+    }
+}
+
+impl Client {
+    /// The longest datagram that can be relayed: what a UDP datagram over IPv4 has room for.
+    const MAX_DATAGRAM: usize = 65_507;
+
+    /// Sends a datagram from the relayed address to a peer, by way of the server.
+    ///
+    /// On a bound channel this writes 4 bytes and the datagram into `buf` and allocates nothing. Before that it is an
+    /// indication of up to [`SEND_OVERHEAD`](Self::SEND_OVERHEAD) bytes more. What goes to a peer that is not permitted
+    /// yet waits for the permission, up to 64 datagrams or 64 KiB in all.
+    ///
+    /// # Errors
+    /// Says why it cannot be sent. Nothing is kept then.
+    pub fn send(&mut self, peer: SocketAddr, data: &[u8], buf: &mut [u8], now: Instant) -> Result<Sent, SendError> {
+        let now = self.timeline.advance(now);
+        self.check_peer(peer.ip())?;
+        if peer.port() == 0 {
+            return Err(SendError::Peer(peer));
+        }
+        if data.len() > Self::MAX_DATAGRAM {
+            return Err(SendError::TooLong(data.len()));
+        }
+        let is_padded = self.config.transport.is_stream();
+        let written = match self.peers.way_to(peer, now) {
+            Way::Channel(number) => write_channel_data(buf, number, data, is_padded),
+            Way::Indication => {
+                self.count_towards_channel(peer, now);
+                write_send_indication(buf, TransactionId(self.rng.array()), peer, data)
+            }
+            Way::Waiting => return self.held.push(peer, data).map(|()| Sent::Later),
+            Way::Unknown if self.is_unwelcome => return Err(SendError::NoCredentials),
+            Way::Unknown => {
+                self.held.push(peer, data)?;
+                self.ask_permission(peer.ip(), now);
+                return Ok(Sent::Later);
+            }
+            Way::Refused => return Err(SendError::Refused(peer.ip())),
+            Way::Full => return Err(SendError::Full),
+        };
+        let len = written.map_err(SendError::Buffer)?;
+        self.sent_at = now;
+        Ok(Sent::Now(Transmit { to: self.server, len }))
+    }
+
+    /// Has the server permit a peer, before anything is sent to it: ICE does so for each remote candidate. Lasts five
+    /// minutes, and on while data goes to the peer or comes from it.
+    ///
+    /// # Errors
+    /// Says why it cannot be asked for.
+    pub fn permit(&mut self, peer: IpAddr, now: Instant) -> Result<(), SendError> {
+        let now = self.timeline.advance(now);
+        self.check_peer(peer)?;
+        match self.peers.permit(peer, now) {
+            Way::Unknown if self.is_unwelcome => Err(SendError::NoCredentials),
+            Way::Unknown => {
+                self.ask_permission(peer, now);
+                Ok(())
+            }
+            Way::Refused => Err(SendError::Refused(peer)),
+            Way::Full => Err(SendError::Full),
+            Way::Channel(_) | Way::Indication | Way::Waiting => Ok(()),
+        }
+    }
+
+    /// Whether data to this peer goes on a bound channel now.
+    #[must_use]
+    pub fn has_channel(&self, peer: SocketAddr) -> bool {
+        self.peers.has_channel(peer, self.timeline.now())
+    }
+
+    /// A datagram has arrived where the driver sends from. Gives what a peer has sent, in place.
+    pub fn handle_datagram<'d>(&mut self, from: SocketAddr, datagram: &'d [u8], now: Instant) -> Option<PeerData<'d>> {
+        let now = self.timeline.advance(now);
+        if from != self.server || self.config.transport.is_stream() || self.is_over() {
+            self.counters.wrong_source += 1;
+            return None;
+        }
+        self.handle_frame(datagram, now)
+    }
+
+    /// Bytes have arrived in the stream, in any pieces. Each datagram of a peer's that they complete is given to
+    /// `deliver`.
+    pub fn handle_stream_data(&mut self, bytes: &[u8], now: Instant, mut deliver: impl FnMut(PeerData<'_>)) {
+        let now = self.timeline.advance(now);
+        if !self.config.transport.is_stream() {
+            self.counters.wrong_source += 1;
+            return;
+        }
+        let mut frames = core::mem::take(&mut self.frames);
+        let mut rest = bytes;
+        let outcome = loop {
+            // After a redirection, what is left is the old server's.
+            if !self.has_stream() {
+                break Ok(Frames::default());
+            }
+            match frames.advance(rest) {
+                Ok((taken, Some(frame))) => {
+                    if let Some(data) = self.handle_frame(frame, now) {
+                        deliver(data);
+                    }
+                    rest = &rest[taken..];
+                }
+                Ok((_, None)) => break Ok(frames),
+                Err(garbage) => break Err(garbage),
+            }
+        };
+        match outcome {
+            Ok(frames) => self.frames = frames,
+            Err(Garbage) => {
+                self.counters.malformed += 1;
+                self.garbage();
+            }
+        }
+        self.settle(now);
+    }
+
+    fn check_peer(&self, peer: IpAddr) -> Result<(), SendError> {
+        let allocation = self.allocation().ok_or(SendError::NotAllocated)?;
+        if !allocation.has_family_of(peer) {
+            return Err(SendError::Family(peer));
+        }
+        if peer.is_unspecified() || peer.is_multicast() {
+            return Err(SendError::Peer(SocketAddr::new(peer, 0)));
+        }
+        Ok(())
+    }
+
+    fn ask_permission(&mut self, peer: IpAddr, now: Instant) {
+        self.peers.permission_asked(peer, now);
+        self.request(Purpose::Permit(peer), 0, now);
+        self.settle(now);
+    }
+
+    fn count_towards_channel(&mut self, peer: SocketAddr, now: Instant) {
+        if let Some(after) = self.config.bind_after
+            && !self.is_unwelcome
+            && let Some(bind) = self.peers.count(peer, after, now)
+        {
+            self.request(bind, 0, now);
+            self.settle(now);
+        }
+    }
+
+    /// The peer is permitted: what has waited for that goes.
+    pub(super) fn send_held(&mut self, peer: IpAddr) {
+        for (peer, data) in self.held.take(peer) {
+            let mut datagram = vec![0; data.len() + SEND_OVERHEAD];
+            let id = TransactionId(self.rng.array());
+            if let Ok(len) = write_send_indication(&mut datagram, id, peer, &data) {
+                datagram.truncate(len);
+                self.outbox.push_back(Outgoing::Data(datagram));
+            }
+        }
+    }
+
+    /// The peer is not permitted: what has waited for that is dropped.
+    pub(super) fn drop_held(&mut self, peer: IpAddr) {
+        self.counters.dropped += self.held.take(peer).len() as u64;
+    }
+
+    fn handle_frame<'d>(&mut self, frame: &'d [u8], now: Instant) -> Option<PeerData<'d>> {
+        if is_channel_data(frame) {
+            let Some((number, data)) = read_channel_data(frame) else {
+                self.counters.malformed += 1;
+                return None;
+            };
+            let Some(peer) = self.peers.peer_on(number, now) else {
+                self.counters.unbound += 1;
+                return None;
+            };
+            self.heard_at = now;
+            return Some(PeerData { peer, data });
+        }
+        let Ok(message) = Message::parse(frame) else {
+            self.counters.malformed += 1;
+            return None;
+        };
+        if message.has_fingerprint() && !message.has_valid_fingerprint() {
+            self.counters.bad_fingerprint += 1;
+            return None;
+        }
+        match message.class() {
+            Class::Success | Class::Error => {
+                self.handle_answer(&message, now);
+                None
+            }
+            Class::Indication if message.method() == Method::DATA => self.handle_data(&message, now),
+            Class::Indication | Class::Request => {
+                self.counters.unexpected += 1;
+                None
+            }
+        }
+    }
+
+    /// A Data indication (RFC 8656 section 11.4).
+    fn handle_data<'d>(&mut self, message: &Message<'d>, now: Instant) -> Option<PeerData<'d>> {
+        let peer = address_in(message, AttributeType::XOR_PEER_ADDRESS);
+        let (Some(peer), Some(data)) = (peer, message.get(AttributeType::DATA)) else {
+            match message.get(AttributeType::ICMP) {
+                Some(_) => self.counters.icmp += 1,
+                None => self.counters.malformed += 1,
+            }
+            return None;
+        };
+        if !self.peers.is_permitted(peer.ip(), now) {
+            self.counters.unpermitted += 1;
+            return None;
+        }
+        self.heard_at = now;
+        Some(PeerData { peer, data })
+    }
+}
