@@ -144,11 +144,13 @@ impl Agent {
     /// The smallest buffer that holds everything the agent sends, in bytes.
     pub const MIN_BUFFER: usize = 1200;
 
-    /// Makes an agent with credentials of its own.
+    /// Makes an agent with credentials of its own. Times in the configuration with which it could not work are taken for
+    /// the nearest with which it can.
     #[must_use]
     pub fn new(config: Config, role: Role, seed: Seed, now: Instant) -> Self {
         let mut rng = Rng::new(seed);
         let credentials = Credentials::random(&mut rng);
+        let config = config.bounded();
         Self {
             pacing: config.pacing,
             config,

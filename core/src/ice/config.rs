@@ -74,6 +74,30 @@ pub struct Config {
     pub renomination_interval: Duration,
 }
 
+impl Config {
+    /// With times that an agent can live by: none so short that it would never rest, or so long that no sum holds it.
+    /// Ta is 5 ms at least (RFC 8445 section 14.2).
+    pub(super) fn bounded(mut self) -> Self {
+        const MILLISECOND: Duration = Duration::from_millis(1);
+        const SECOND: Duration = Duration::from_secs(1);
+        const DAY: Duration = Duration::from_secs(86_400);
+        let times = [
+            (&mut self.pacing, MILLISECOND * 5),
+            (&mut self.nomination_patience, Duration::ZERO),
+            (&mut self.patience, Duration::ZERO),
+            (&mut self.consent_interval, MILLISECOND * 100),
+            (&mut self.consent_lifetime, SECOND),
+            (&mut self.silence, MILLISECOND * 100),
+            (&mut self.backup_interval, MILLISECOND * 100),
+            (&mut self.renomination_interval, MILLISECOND * 100),
+        ];
+        for (time, least) in times {
+            *time = (*time).clamp(least, DAY);
+        }
+        self
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         let retransmission = RetransmissionConfig::default();

@@ -1,6 +1,7 @@
 //! What the agent receives: checks, their responses and application datagrams.
 
 use core::time::Duration;
+use std::net::SocketAddr;
 
 use super::send::Outgoing;
 use super::{Agent, Occupant, Received};
@@ -312,34 +313,47 @@ impl Agent {
         let pair = generation.list.get_mut(check.pair);
         pair.last_answer = Some(now);
         let (local, nominate_on_success) = (pair.local, pair.nominate_on_success);
-        if check.purpose == Purpose::Consent || check.generation != self.current.number {
+        if check.generation != self.current.number {
             return;
         }
-        let base = self.locals[local].base;
-        let transport = self.locals[local].candidate.transport;
-        let known = |known: &&LocalCandidate| {
-            known.base == base
-                && known.candidate.transport == transport
-                && known.candidate.address == transport.told(mapped)
-        };
-        let valid = self.present.iter().find(known).copied().unwrap_or_else(|| LocalCandidate {
-            candidate: Candidate {
-                kind: CandidateKind::PeerReflexive,
-                address: mapped,
-                priority: check.priority,
-                foundation: Foundation::of(CandidateKind::PeerReflexive, base.ip(), None, transport),
-                related: Some(base),
-                transport,
-            },
-            base,
-        });
+        let was_valid = self.current.list.get(check.pair).valid.is_some();
+        if check.purpose == Purpose::Consent && !was_valid {
+            return;
+        }
+        // Of a pair that was valid too: a NAT may show another address by now.
+        let seen = self.seen_at(local, mapped, check.priority);
+        self.current.list.set_valid(check.pair, Some(seen));
+        if check.purpose == Purpose::Consent {
+            return;
+        }
         self.current.list.set_state(check.pair, PairState::Succeeded);
-        self.current.list.set_valid(check.pair, Some(valid));
         self.current.nominate_by.get_or_insert(now + self.config.nomination_patience);
         let we_nominated = check.use_candidate && self.role == Role::Controlling && check.role == self.role;
         if we_nominated || (nominate_on_success && self.role == Role::Controlled) {
             self.nominated(check.pair);
         }
+    }
+
+    /// Our candidate as the other side sees it, which has answered a check from the base of `local` with `mapped`
+    /// (RFC 8445 sections 7.2.5.3.1 and 7.2.5.3.2).
+    fn seen_at(&self, local: usize, mapped: SocketAddr, priority: u32) -> LocalCandidate {
+        let LocalCandidate { base, candidate: Candidate { transport, .. } } = self.locals[local];
+        let known = |known: &&LocalCandidate| {
+            known.base == base
+                && known.candidate.transport == transport
+                && known.candidate.address == transport.told(mapped)
+        };
+        self.present.iter().find(known).copied().unwrap_or_else(|| LocalCandidate {
+            candidate: Candidate {
+                kind: CandidateKind::PeerReflexive,
+                address: mapped,
+                priority,
+                foundation: Foundation::of(CandidateKind::PeerReflexive, base.ip(), None, transport),
+                related: Some(base),
+                transport,
+            },
+            base,
+        })
     }
 
     fn change_role(&mut self, role: Role) {

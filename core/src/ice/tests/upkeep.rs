@@ -168,6 +168,8 @@ fn an_address_that_a_nat_changes_is_followed() {
         pair.nat = Some((address(LEFT), outside(port)));
         talk(&mut pair, Duration::from_secs(20));
         assert_eq!(pair.selected(1).1, outside(port));
+        let seen = pair.agents[0].selected_pair().unwrap().local.candidate;
+        assert_eq!((seen.kind, seen.address), (CandidateKind::PeerReflexive, outside(port)));
         for side in [0, 1] {
             let gap = longest_gap(&pair, side, now);
             assert!(gap < Duration::from_secs(2), "port {port}: side {side} heard nothing for {gap:?}");
@@ -253,4 +255,24 @@ fn a_restart_that_fails_leaves_the_path_and_says_so() {
     let cut = pair.now;
     talk(&mut pair, Duration::from_secs(3));
     assert!(longest_gap(&pair, 1, cut) < ROUND_TRIP * 2, "{:?}", longest_gap(&pair, 1, cut));
+}
+
+#[test]
+fn times_that_nobody_can_live_by_do_no_harm() {
+    for time in [Duration::ZERO, Duration::MAX] {
+        let mut config = Config::default();
+        (config.pacing, config.nomination_patience) = (time, time);
+        (config.consent_interval, config.consent_lifetime, config.silence) = (time, time, time);
+        (config.backup_interval, config.renomination_interval) = (time, time);
+        let mut pair = two_ways();
+        let now = pair.now;
+        pair.agents =
+            [Agent::new(config, Role::Controlling, [1; 32], now), Agent::new(config, Role::Controlled, [2; 32], now)];
+        pair.agents[0].add_local_candidate(host(LEFT, 1), now).unwrap();
+        pair.agents[1].add_local_candidate(host(RIGHT, 1), now).unwrap();
+        pair.signal();
+        pair.run_for(Duration::from_secs(600));
+        assert!(pair.agents.iter().all(|agent| agent.selected_pair().is_some()), "{time:?}");
+        assert!(pair.sent < 600 * 50, "{} datagrams", pair.sent);
+    }
 }
