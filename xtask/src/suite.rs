@@ -26,6 +26,7 @@ const STEPS: &[Step] = &[
     Step { name: "advisories", needs: &[Need::Tool(CargoTool::Deny)], run: advisories },
     Step { name: "instructions", needs: &[Need::program(&["valgrind"])], run: instructions },
     Step { name: "network", needs: NETWORK_NEEDS, run: network },
+    Step { name: "coturn", needs: &[Need::Program { any_of: &["turnserver"], package: "coturn" }], run: coturn },
     Step { name: "nat matrix", needs: &[], run: nat_matrix::step },
     Step { name: "browser", needs: BROWSER_NEEDS, run: browser },
     Step { name: "fuzz", needs: fuzz::NEEDS, run: fuzz::all },
@@ -77,8 +78,19 @@ fn core_alone(context: &Context<'_>) -> Counts {
     cargo_test(cargo_job(context).args(["test", "--package", "frazil", "--no-default-features"]))
 }
 
+/// Tests that need more than a toolchain have steps of their own: they are not counted as skipped here.
+const ELSEWHERE: [&str; 2] = ["in_namespaces::", "coturn::"];
+
 fn tests(context: &Context<'_>) -> Counts {
-    cargo_test(cargo_job(context).args(["test", "--workspace"]))
+    let skipped = ELSEWHERE.iter().flat_map(|tests| ["--skip", tests]);
+    let job = cargo_job(context).args(["test", "--workspace", "--no-fail-fast", "--"]).args(skipped);
+    Counts::of_tests(Counts::of_cargo_test, &job.run())
+}
+
+/// Our TURN client against the server that everybody runs.
+fn coturn(context: &Context<'_>) -> Counts {
+    let tests = ["test", "--package", "frazil-conformance", "--test", "turn", "--", "--ignored", "coturn::"];
+    Counts::of_tests(Counts::of_cargo_test, &cargo_job(context).args(tests).run())
 }
 
 fn documentation(context: &Context<'_>) -> Counts {

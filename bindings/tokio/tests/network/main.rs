@@ -82,71 +82,78 @@ fn ips(addresses: &[std::net::SocketAddr]) -> Vec<IpAddr> {
     addresses.iter().map(std::net::SocketAddr::ip).collect()
 }
 
-#[tokio::test]
-#[ignore = "makes network namespaces"]
-async fn a_session_outlives_the_address_that_it_began_on() {
-    let (one, other) = Machine::two().await;
-    one.ip("address add 10.77.0.1/24 dev wire").await;
-    other.ip("address add 10.77.0.2/24 dev wire").await;
-    let mut pair = Pair::connect([&one, &other], &Peer::builder()).await;
-    assert_eq!(pair.path(), (ip("10.77.0.1"), ip("10.77.0.2")));
+/// What only runs where a network namespace can be made: `cargo xtask test network`.
+mod in_namespaces {
+    use super::*;
 
-    // One address goes, and later another comes.
-    one.ip("address del 10.77.0.1/24 dev wire").await;
-    pair.change(|change| ips(&change.removed) == [ip("10.77.0.1")] && change.path == PathAfterChange::Lost).await;
-    assert!(pair.peers[0].local_candidates().is_empty());
-    one.ip("address add 10.77.0.3/24 dev wire").await;
-    pair.change(|change| ips(&change.added) == [ip("10.77.0.3")]).await;
-    pair.echo("from the new address").await;
-    assert_eq!(pair.path(), (ip("10.77.0.3"), ip("10.77.0.2")));
-
-    // The same the other way round: the next address is there before the last one goes.
-    one.ip("address add 10.77.0.4/32 dev wire").await;
-    pair.change(|change| ips(&change.added) == [ip("10.77.0.4")] && change.path == PathAfterChange::Kept).await;
-    pair.echo("with two addresses").await;
-    one.ip("address del 10.77.0.3/24 dev wire").await;
-    one.ip("route add 10.77.0.0/24 dev wire").await;
-    pair.change(|change| ips(&change.removed) == [ip("10.77.0.3")]).await;
-    pair.echo("from the last address").await;
-    assert_eq!(pair.path(), (ip("10.77.0.4"), ip("10.77.0.2")));
-}
-
-#[tokio::test]
-#[ignore = "makes network namespaces"]
-async fn an_ipv6_address_is_used_when_it_is_the_machines_own() {
-    let (one, other) = Machine::two().await;
-    one.ip("address add 10.77.0.1/24 dev wire").await;
-    other.ip("address add 10.77.0.2/24 dev wire").await;
-    other.ip("address add fd77::2/64 dev wire nodad").await;
-    let mut pair = Pair::connect([&one, &other], &Peer::builder()).await;
-    // For a second or two the kernel asks whether somebody else has it. No socket can be bound meanwhile, and the
-    // monitor is told of it before as well as after.
-    one.ip("address add fd77::1/64 dev wire").await;
-    pair.change(|change| ips(&change.added) == [ip("fd77::1")] && change.path == PathAfterChange::Kept).await;
-    one.ip("address del 10.77.0.1/24 dev wire").await;
-    pair.change(|change| ips(&change.removed) == [ip("10.77.0.1")]).await;
-    pair.echo("over the other family").await;
-    assert_eq!(pair.path(), (ip("fd77::1"), ip("fd77::2")));
-}
-
-#[tokio::test]
-#[ignore = "makes network namespaces"]
-async fn names_lead_from_machine_to_machine_in_both_families() {
-    for (addresses, hidden) in [(["10.77.0.1/24", "10.77.0.2/24"], "10.77."), (["fd77::1/64", "fd77::2/64"], "fd77:")] {
+    #[tokio::test]
+    #[ignore = "makes network namespaces"]
+    async fn a_session_outlives_the_address_that_it_began_on() {
         let (one, other) = Machine::two().await;
-        for (machine, address) in [&one, &other].into_iter().zip(addresses) {
-            let nodad = if address.contains(':') { " nodad" } else { "" };
-            machine.ip(&format!("address add {address} dev wire{nodad}")).await;
-        }
-        let mut config = Config::default();
-        config.mdns_candidates = true;
-        let pair = Pair::connect([&one, &other], &Peer::builder().config(config)).await;
-        for peer in &pair.peers {
-            let told = peer.local_description().unwrap().sdp;
-            assert!(told.contains(".local ") && !told.contains(hidden), "{told}");
-        }
-        for peer in &pair.peers {
-            peer.close().await;
+        one.ip("address add 10.77.0.1/24 dev wire").await;
+        other.ip("address add 10.77.0.2/24 dev wire").await;
+        let mut pair = Pair::connect([&one, &other], &Peer::builder()).await;
+        assert_eq!(pair.path(), (ip("10.77.0.1"), ip("10.77.0.2")));
+
+        // One address goes, and later another comes.
+        one.ip("address del 10.77.0.1/24 dev wire").await;
+        pair.change(|change| ips(&change.removed) == [ip("10.77.0.1")] && change.path == PathAfterChange::Lost).await;
+        assert!(pair.peers[0].local_candidates().is_empty());
+        one.ip("address add 10.77.0.3/24 dev wire").await;
+        pair.change(|change| ips(&change.added) == [ip("10.77.0.3")]).await;
+        pair.echo("from the new address").await;
+        assert_eq!(pair.path(), (ip("10.77.0.3"), ip("10.77.0.2")));
+
+        // The same the other way round: the next address is there before the last one goes.
+        one.ip("address add 10.77.0.4/32 dev wire").await;
+        pair.change(|change| ips(&change.added) == [ip("10.77.0.4")] && change.path == PathAfterChange::Kept).await;
+        pair.echo("with two addresses").await;
+        one.ip("address del 10.77.0.3/24 dev wire").await;
+        one.ip("route add 10.77.0.0/24 dev wire").await;
+        pair.change(|change| ips(&change.removed) == [ip("10.77.0.3")]).await;
+        pair.echo("from the last address").await;
+        assert_eq!(pair.path(), (ip("10.77.0.4"), ip("10.77.0.2")));
+    }
+
+    #[tokio::test]
+    #[ignore = "makes network namespaces"]
+    async fn an_ipv6_address_is_used_when_it_is_the_machines_own() {
+        let (one, other) = Machine::two().await;
+        one.ip("address add 10.77.0.1/24 dev wire").await;
+        other.ip("address add 10.77.0.2/24 dev wire").await;
+        other.ip("address add fd77::2/64 dev wire nodad").await;
+        let mut pair = Pair::connect([&one, &other], &Peer::builder()).await;
+        // For a second or two the kernel asks whether somebody else has it. No socket can be bound meanwhile, and the
+        // monitor is told of it before as well as after.
+        one.ip("address add fd77::1/64 dev wire").await;
+        pair.change(|change| ips(&change.added) == [ip("fd77::1")] && change.path == PathAfterChange::Kept).await;
+        one.ip("address del 10.77.0.1/24 dev wire").await;
+        pair.change(|change| ips(&change.removed) == [ip("10.77.0.1")]).await;
+        pair.echo("over the other family").await;
+        assert_eq!(pair.path(), (ip("fd77::1"), ip("fd77::2")));
+    }
+
+    #[tokio::test]
+    #[ignore = "makes network namespaces"]
+    async fn names_lead_from_machine_to_machine_in_both_families() {
+        for (addresses, hidden) in
+            [(["10.77.0.1/24", "10.77.0.2/24"], "10.77."), (["fd77::1/64", "fd77::2/64"], "fd77:")]
+        {
+            let (one, other) = Machine::two().await;
+            for (machine, address) in [&one, &other].into_iter().zip(addresses) {
+                let nodad = if address.contains(':') { " nodad" } else { "" };
+                machine.ip(&format!("address add {address} dev wire{nodad}")).await;
+            }
+            let mut config = Config::default();
+            config.mdns_candidates = true;
+            let pair = Pair::connect([&one, &other], &Peer::builder().config(config)).await;
+            for peer in &pair.peers {
+                let told = peer.local_description().unwrap().sdp;
+                assert!(told.contains(".local ") && !told.contains(hidden), "{told}");
+            }
+            for peer in &pair.peers {
+                peer.close().await;
+            }
         }
     }
 }
