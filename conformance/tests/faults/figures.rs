@@ -17,13 +17,12 @@ const ROUND_TRIP: Duration = Duration::from_millis(100);
 const TIMES: u64 = 40;
 
 /// The networks of the two interfaces that side 0 has, and the one of side 1.
-const NETWORKS: [([Kind; 2], Kind); 6] = [
+const NETWORKS: [([Kind; 2], Kind); 5] = [
     ([Kind::Ipv4Only, Kind::Ipv4Only], Kind::Ipv4Only),
     ([Kind::PortRestricted, Kind::PortRestricted], Kind::PortRestricted),
     ([Kind::DualStack, Kind::PortRestricted], Kind::Public),
     ([Kind::Symmetric, Kind::Symmetric], Kind::FullCone),
     ([Kind::PortRestricted, Kind::DoubleNat], Kind::AddressRestricted),
-    ([Kind::DualStack, Kind::PortRestricted], Kind::DualStack),
 ];
 
 /// Durations that were measured.

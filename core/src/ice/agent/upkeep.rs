@@ -217,11 +217,7 @@ impl Agent {
         if is_current && self.config.backups > 0 {
             let in_use = self.current.list.get(selected);
             let is_elsewhere = |key: &PairKey| !self.share_interface(self.current.list.get(*key), in_use);
-            let address = |pair: &Pair| self.current.remotes[pair.remote].address.ip();
-            let to_elsewhere = |key: &PairKey| address(self.current.list.get(*key)) != address(in_use);
-            // Where we have one interface only, the other side may have more.
             let untried = self.current.list.pruned().find(is_elsewhere);
-            let untried = untried.or_else(|| self.current.list.pruned().find(to_elsewhere).filter(|_| kept.is_empty()));
             if !kept.iter().any(is_elsewhere)
                 && let Some(key) = untried
             {
