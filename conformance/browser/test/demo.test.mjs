@@ -81,7 +81,8 @@ for (const addresses of /** @type {Addresses[]} */ (["plain", "mdns"])) {
 
         const paths = await page.evaluate(() => frazil.app.refresh());
         assert.ok(paths.selected, "one pair is the selected one");
-        assert.equal(paths.selected.state, "succeeded");
+        // Chromium calls a pair in progress again whenever one of its pings waits for the answer.
+        assert.ok(["succeeded", "in-progress"].includes(paths.selected.state), paths.selected.state);
         assert.equal(typeof paths.selected.roundTrip, "number");
         assert.ok((await page.locator("#pairs .pair").count()) > 0, "pairs are shown");
         assert.ok((await page.locator("#candidates .candidate").count()) > 1, "candidates are shown");
