@@ -101,6 +101,13 @@ struct Occupant {
     previous: Option<PairKey>,
 }
 
+impl Occupant {
+    /// Nothing if neither generation has a pair there any more: then the path is vacant.
+    fn if_any(self) -> Option<Self> {
+        (self.current.is_some() || self.previous.is_some()).then_some(self)
+    }
+}
+
 /// The pair that carries the traffic.
 #[derive(Debug)]
 struct Selected {
@@ -563,6 +570,11 @@ impl Agent {
         self.selected.as_ref().map(|selected| (selected.generation, selected.pair))
     }
 
+    /// What carries the traffic, if it is of the current generation.
+    fn selected_of_current(&self) -> Option<&Selected> {
+        self.selected.as_ref().filter(|selected| selected.generation == self.current.number)
+    }
+
     fn generation(&self, number: u32) -> Option<&Generation> {
         if number == self.current.number {
             return Some(&self.current);
@@ -661,7 +673,7 @@ impl Agent {
         for (key, pair) in there {
             let Some(&occupant) = self.paths.occupant(pair.path) else { continue };
             let left = left(key, occupant);
-            self.paths.occupy(pair.path, Some(left).filter(|left| left.current.is_some() || left.previous.is_some()));
+            self.paths.occupy(pair.path, left.if_any());
         }
     }
 

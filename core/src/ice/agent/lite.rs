@@ -23,7 +23,7 @@ impl Agent {
     /// Where neither side checks, the best pair is the one (RFC 8445 section 8.2). Nobody can consent there.
     pub(super) fn settle_between_lites(&mut self) {
         let both_know = self.gathered && self.current.remote_gathered && self.current.remote.is_some();
-        if !self.config.lite || !self.remote_lite || !both_know || self.current.nominated.is_some() {
+        if !self.nobody_asks() || !both_know || self.current.nominated.is_some() {
             return;
         }
         let there = self.current.list.pairs().filter(|(_, pair)| self.costs[pair.local].is_some());
@@ -32,6 +32,11 @@ impl Agent {
             self.take_as_valid(best);
             self.nominated(best);
         }
+    }
+
+    /// Whether both sides are lite, so that nobody asks and nobody consents.
+    pub(super) fn nobody_asks(&self) -> bool {
+        self.config.lite && self.remote_lite
     }
 
     fn take_as_valid(&mut self, key: PairKey) {

@@ -71,10 +71,8 @@ impl Agent {
     /// Has the pairs of a new socket tried although another pair is nominated, if it costs less to use than that one's:
     /// its priority is below those that were there before.
     fn try_if_cheaper(&mut self, local: &LocalCandidate, cost: u16) {
-        let Some((_, in_use)) = self.in_use().filter(|&(generation, _)| generation == self.current.number) else {
-            return;
-        };
-        let paid = self.costs[self.current.list.get(in_use).local];
+        let Some(in_use) = self.selected_of_current() else { return };
+        let paid = self.costs[self.current.list.get(in_use.pair).local];
         if paid.is_none_or(|paid| cost >= paid) {
             return;
         }
@@ -153,7 +151,7 @@ impl Agent {
         } else {
             Occupant { current, previous: previous.filter(mine) }
         };
-        self.paths.occupy(path, Some(left).filter(|left| left.current.is_some() || left.previous.is_some()));
+        self.paths.occupy(path, left.if_any());
     }
 
     /// Where among our candidates there is room for another.

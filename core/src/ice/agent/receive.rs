@@ -197,12 +197,11 @@ impl Agent {
             self.follow_as_lite(key, nominates, now);
             return;
         }
-        let lifetime = self.config.consent_lifetime;
+        let has_consent = self.has_consent(self.current.list.get(key), now);
         let pair = self.current.list.get_mut(key);
         let kinds = (self.locals[pair.local].candidate.kind, self.current.remotes[pair.remote].kind);
         let is_direct = kinds == (CandidateKind::Host, CandidateKind::Host);
-        let fresh = pair.last_answer.is_some_and(|answer| now - answer < lifetime);
-        if pair.state == PairState::Succeeded && fresh {
+        if pair.state == PairState::Succeeded && has_consent {
             if nominates {
                 self.nominated(key);
             }

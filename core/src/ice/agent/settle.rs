@@ -35,7 +35,7 @@ impl Agent {
         let pace = self.check_due().filter(|_| self.config.pace == Pace::Own);
         let postponed = self.current.list.next_postponed();
         let nominate = self.current.nominate_by.filter(|_| self.may_nominate());
-        let settled = self.in_use().is_some_and(|(generation, _)| generation == self.current.number);
+        let settled = self.selected_of_current().is_some();
         let patience = self.current.patience.filter(|&at| !settled && at > self.settled_at);
         let consent = self.selected.as_ref().map(|selected| selected.consent.deadline());
         let silence = self
@@ -95,10 +95,12 @@ impl Agent {
     /// Whether a pair may carry traffic: it is valid, its last answer still lets us send (RFC 7675), and it was not
     /// left because it fell silent.
     pub(super) fn is_usable(&self, pair: &Pair, now: Instant) -> bool {
-        let lifetime = self.config.consent_lifetime;
-        let nobody_asks = self.config.lite && self.remote_lite;
-        let consent = nobody_asks || pair.last_answer.is_some_and(|answer| now - answer < lifetime);
-        pair.valid.is_some() && !pair.silent && consent
+        pair.valid.is_some() && !pair.silent && (self.nobody_asks() || self.has_consent(pair, now))
+    }
+
+    /// Whether the last answer on a pair still lets us send over it (RFC 7675 section 5.1).
+    pub(super) fn has_consent(&self, pair: &Pair, now: Instant) -> bool {
+        pair.last_answer.is_some_and(|answer| now - answer < self.config.consent_lifetime)
     }
 
     /// Has a pair carry the traffic.
@@ -118,7 +120,7 @@ impl Agent {
                     path,
                     nominated,
                     cause,
-                    consent: if self.config.lite && self.remote_lite {
+                    consent: if self.nobody_asks() {
                         Consent::of_nobody()
                     } else {
                         Consent::new(&self.config, &mut self.rng, answer, now)
@@ -150,7 +152,7 @@ impl Agent {
         let Some(best) = nominated.or_else(|| self.best_usable(now)) else {
             return self.fall_back(now);
         };
-        let in_use = self.selected.as_ref().filter(|selected| selected.generation == number);
+        let in_use = self.selected_of_current();
         let cause = match in_use {
             Some(in_use) => {
                 let better = !in_use.is_proven() && list.get(best).priority > list.get(in_use.pair).priority;
@@ -198,8 +200,7 @@ impl Agent {
         if !self.may_nominate() {
             return;
         }
-        let number = self.current.number;
-        let proven = self.selected.as_ref().filter(|selected| selected.generation == number && selected.is_proven());
+        let proven = self.selected_of_current().filter(|selected| selected.is_proven());
         let Some(best) = proven.map(|selected| selected.pair).or_else(|| self.best_usable(now)) else { return };
         let pair = self.current.list.get(best);
         let all_known = self.gathered && self.current.remote_gathered;
@@ -232,17 +233,23 @@ impl Agent {
         if self.current.remote.is_none() || self.config.lite || now < self.next_check_at {
             return false;
         }
-        while let Some(key) = self.current.list.take_next() {
+        let in_turn = self.take_next_check();
+        let Some(key) = in_turn.or_else(|| self.take_idle_check(now)) else { return false };
+        self.send_check(key, now);
+        self.next_check_at = now + self.pacing;
+        true
+    }
+
+    fn take_next_check(&mut self) -> Option<PairKey> {
+        loop {
+            let key = self.current.list.take_next()?;
             let pair = self.current.list.get(key);
             let pointless =
                 pair.state == PairState::Succeeded && self.current.nominating != Some(key) && !pair.nominate_on_success;
             if !pointless {
-                self.send_check(key, now);
-                self.next_check_at = now + self.pacing;
-                return true;
+                return Some(key);
             }
         }
-        self.use_idle_turn(now)
     }
 
     /// Nothing else is to be checked: tries again what was not answered, while there is no path at all.
@@ -250,21 +257,17 @@ impl Agent {
     /// A first check is often lost before the other side has sent one, or a relay has let it in. The RFC has it repeated
     /// after half a second at the earliest (section 14.3); this one is a check of its own, under the pace, in a turn that
     /// would stay empty.
-    fn use_idle_turn(&mut self, now: Instant) -> bool {
+    fn take_idle_check(&mut self, now: Instant) -> Option<PairKey> {
         if self.selected.is_some() {
             self.current.list.forget_doubtful();
-            return false;
+            return None;
         }
-        let Some(key) = self.current.list.take_doubtful(now) else { return false };
-        self.send_check(key, now);
-        self.next_check_at = now + self.pacing;
-        true
+        self.current.list.take_doubtful(now)
     }
 
     /// Keeps the generation before a restart for a while after the new one has its path: the other side may be late.
     fn outlive_previous(&mut self, now: Instant) {
-        let number = self.current.number;
-        let done = self.selected.as_ref().is_some_and(|selected| selected.nominated && selected.generation == number);
+        let done = self.selected_of_current().is_some_and(|selected| selected.nominated);
         if !done || self.previous.is_none() {
             self.previous_until = None;
         } else if now >= *self.previous_until.get_or_insert(now + self.config.consent_lifetime) {
@@ -274,7 +277,7 @@ impl Agent {
     }
 
     fn update_state(&mut self, now: Instant) {
-        let settled = self.in_use().is_some_and(|(generation, _)| generation == self.current.number);
+        let settled = self.selected_of_current().is_some();
         if !settled {
             self.consider_failure(now);
             if self.is_over() {

@@ -71,10 +71,17 @@ impl Agent {
             let watched = self.config.watch_traffic.then_some(&selected.liveness)?;
             return watched.suspect_at(pair.quality.round_trip()?);
         };
-        let is_current = selected.generation == self.current.number;
-        let search = (is_current && !doubt.searches).then(|| doubt.since + search_after(pair));
         let settled = self.refuge(selected, doubt).map(|(_, at)| at);
-        [search, settled].into_iter().flatten().min()
+        [self.search_deadline(selected, doubt), settled].into_iter().flatten().min()
+    }
+
+    /// When the pairs that were put aside are to be taken up if the doubt is not settled.
+    fn search_deadline(&self, selected: &Selected, doubt: Doubt) -> Option<Instant> {
+        if doubt.searches || selected.generation != self.current.number {
+            return None;
+        }
+        let round_trip = self.current.list.get(selected.pair).quality.round_trip().unwrap_or_default();
+        Some(doubt.since + DOUBT_PATIENCE + round_trip * 2)
     }
 
     /// Begins to doubt the path in use if it has been silent for too long; settles the doubt if another pair has
@@ -93,9 +100,7 @@ impl Agent {
             self.leave_for(refuge, SelectionCause::Silence, now);
             return;
         }
-        let Some(of) = self.generation(selected.generation) else { return };
-        let is_current = selected.generation == self.current.number;
-        if is_current && !doubt.searches && now >= doubt.since + search_after(of.list.get(selected.pair)) {
+        if self.search_deadline(selected, doubt).is_some_and(|at| now >= at) {
             if let Some(selected) = &mut self.selected {
                 selected.doubt = Some(Doubt { searches: true, ..doubt });
             }
@@ -237,16 +242,12 @@ impl Agent {
         if !may || self.current.nominating.is_some() || self.moves.not_before.is_some_and(|at| now < at) {
             return;
         }
-        let number = self.current.number;
-        let Some(selected) = self.selected.as_ref().filter(|s| s.nominated && s.generation == number) else { return };
+        let Some(selected) = self.selected_of_current().filter(|selected| selected.nominated) else { return };
         let in_use = self.current.list.get(selected.pair);
-        let better = self.alternatives(now).into_iter().find(|&key| {
-            let pair = self.current.list.get(key);
-            match self.standing(pair).cmp(&self.standing(in_use)) {
-                core::cmp::Ordering::Less => true,
-                core::cmp::Ordering::Equal => in_use.quality.is_far_worse_than(&pair.quality),
-                core::cmp::Ordering::Greater => false,
-            }
+        let better = self.alternative(now, |pair| match self.standing(pair).cmp(&self.standing(in_use)) {
+            core::cmp::Ordering::Less => true,
+            core::cmp::Ordering::Equal => in_use.quality.is_far_worse_than(&pair.quality),
+            core::cmp::Ordering::Greater => false,
         });
         if let Some(better) = better {
             self.current.nominating = Some(better);
@@ -272,8 +273,8 @@ impl Agent {
     fn refuge(&self, selected: &Selected, doubt: Doubt) -> Option<(PairKey, Instant)> {
         let of = self.generation(selected.generation)?;
         let own = of.list.get(selected.pair).quality.round_trip().unwrap_or_default();
-        let alive = |key: &PairKey| of.list.get(*key).last_heard.is_some_and(|heard| heard > doubt.since);
-        let refuge = self.alternatives(self.line.now()).into_iter().find(alive)?;
+        let alive = |pair: &Pair| pair.last_heard.is_some_and(|heard| heard > doubt.since);
+        let refuge = self.alternative(self.line.now(), alive)?;
         let other = of.list.get(refuge).quality.round_trip().unwrap_or_default();
         let time = if doubt.patient {
             // Time for two more requests: where one in three is lost, two in a row are lost every few minutes.
@@ -314,21 +315,35 @@ impl Agent {
         of.list.valid().filter(silent).chain([left]).collect()
     }
 
-    /// The other valid pairs of the generation in use with consent, most different from the one in use first: what
-    /// ails it may ail all pairs of its interface.
+    /// The other valid pairs of the generation in use with consent, most different from the one in use first.
     pub(super) fn alternatives(&self, now: Instant) -> Vec<PairKey> {
-        let Some((generation, selected)) = self.in_use() else { return Vec::new() };
-        let Some(of) = self.generation(generation) else { return Vec::new() };
-        let in_use = of.list.get(selected);
-        let mut others: Vec<PairKey> =
-            of.list.valid().filter(|&key| key != selected && self.is_usable(of.list.get(key), now)).collect();
-        others.sort_by_key(|&key| {
-            let pair = of.list.get(key);
-            let same_interface = self.share_interface(pair, in_use);
-            let same_remote = of.remotes[pair.remote].address == of.remotes[in_use.remote].address;
-            (same_interface, same_remote, Reverse(pair.priority))
-        });
-        others
+        let mut others: Vec<_> = self.others(now).collect();
+        others.sort_by_key(|&(_, likeness)| likeness);
+        others.into_iter().map(|(key, _)| key).collect()
+    }
+
+    /// The first of them that will do.
+    fn alternative(&self, now: Instant, will_do: impl Fn(&Pair) -> bool) -> Option<PairKey> {
+        let (generation, _) = self.in_use()?;
+        let list = &self.generation(generation)?.list;
+        let others = self.others(now).filter(|&(key, _)| will_do(list.get(key)));
+        others.min_by_key(|&(_, likeness)| likeness).map(|(key, _)| key)
+    }
+
+    /// The other valid pairs of the generation in use with consent, and how like the one in use they are: what ails that
+    /// may ail all pairs of its interface.
+    fn others(&self, now: Instant) -> impl Iterator<Item = (PairKey, (bool, bool, Reverse<u64>))> + '_ {
+        let in_use = self.in_use().and_then(|(generation, pair)| Some((self.generation(generation)?, pair)));
+        in_use.into_iter().flat_map(move |(of, selected)| {
+            let in_use = of.list.get(selected);
+            let usable = of.list.valid().map(|key| (key, of.list.get(key)));
+            let usable = usable.filter(move |&(key, pair)| key != selected && self.is_usable(pair, now));
+            usable.map(move |(key, pair)| {
+                let same_interface = self.share_interface(pair, in_use);
+                let same_remote = of.remotes[pair.remote].address == of.remotes[in_use.remote].address;
+                (key, (same_interface, same_remote, Reverse(pair.priority)))
+            })
+        })
     }
 
     /// Whether what ails our end of one pair ails that of the other: IPv4 and IPv6 of one interface die together.
@@ -339,9 +354,8 @@ impl Agent {
 
     fn drop_stale_backups(&mut self, now: Instant) {
         let selected = self.in_use().map(|(_, pair)| pair);
-        let fresh = |pair: &Pair| pair.last_answer.is_some_and(|at| now - at < self.config.consent_lifetime);
         let list = &self.current.list;
-        let stale = list.valid().filter(|&key| Some(key) != selected && !fresh(list.get(key)));
+        let stale = list.valid().filter(|&key| Some(key) != selected && !self.has_consent(list.get(key), now));
         let stale: Vec<PairKey> = stale.filter(|&key| self.current.nominating != Some(key)).collect();
         for key in stale {
             self.current.list.set_valid(key, None);
@@ -358,11 +372,6 @@ impl Agent {
         let is_stream = local.candidate.transport.tcp_type().is_some();
         (self.costs[pair.local].unwrap_or(u16::MAX), relays, is_stream)
     }
-}
-
-/// When the pairs that were put aside are taken up if the path stays silent.
-fn search_after(pair: &Pair) -> Duration {
-    DOUBT_PATIENCE + pair.quality.round_trip().unwrap_or_default() * 2
 }
 
 /// The path in use may be dead; it is asked.
