@@ -206,11 +206,10 @@ fn ipv6_note(line: &str) -> Option<Ipv6Note> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn interface(name: &str, index: u32, address: &str, prefix_len: u8) -> Interface {
-        Interface {
+impl Interface {
+    /// One that is up, with an address that is meant to last.
+    pub(crate) fn of_test(name: &str, index: u32, address: &str, prefix_len: u8) -> Self {
+        Self {
             name: name.to_owned(),
             index: Some(index),
             kind: InterfaceKind::Ethernet,
@@ -222,6 +221,11 @@ mod tests {
             deprecated: false,
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     fn texts(interfaces: &[Interface]) -> Vec<String> {
         interfaces.iter().map(|i| i.address.to_string()).collect()
@@ -229,16 +233,16 @@ mod tests {
 
     #[test]
     fn the_core_decides_and_its_order_is_kept() {
-        let permanent = interface("wlan0", 3, "2001:db8:1::1", 64);
-        let temporary = Interface { temporary: true, ..interface("wlan0", 3, "2001:db8:1::abcd", 64) };
-        let old = Interface { deprecated: true, ..interface("eth0", 2, "2001:db8:3::1", 64) };
-        let tunnel = Interface { kind: InterfaceKind::Vpn, ..interface("tun0", 4, "10.8.0.2", 24) };
-        let idle = Interface { running: false, ..interface("eth1", 5, "192.0.2.9", 24) };
-        let auto = interface("eth2", 6, "169.254.7.7", 16);
-        let plain = interface("eth0", 2, "192.0.2.1", 24);
-        let lo = Interface { kind: InterfaceKind::Loopback, ..interface("lo", 1, "127.0.0.1", 8) };
-        let link = interface("eth0", 2, "fe80::1", 64);
-        let site = interface("eth0", 2, "fec0::1", 64);
+        let permanent = Interface::of_test("wlan0", 3, "2001:db8:1::1", 64);
+        let temporary = Interface { temporary: true, ..Interface::of_test("wlan0", 3, "2001:db8:1::abcd", 64) };
+        let old = Interface { deprecated: true, ..Interface::of_test("eth0", 2, "2001:db8:3::1", 64) };
+        let tunnel = Interface { kind: InterfaceKind::Vpn, ..Interface::of_test("tun0", 4, "10.8.0.2", 24) };
+        let idle = Interface { running: false, ..Interface::of_test("eth1", 5, "192.0.2.9", 24) };
+        let auto = Interface::of_test("eth2", 6, "169.254.7.7", 16);
+        let plain = Interface::of_test("eth0", 2, "192.0.2.1", 24);
+        let lo = Interface { kind: InterfaceKind::Loopback, ..Interface::of_test("lo", 1, "127.0.0.1", 8) };
+        let link = Interface::of_test("eth0", 2, "fe80::1", 64);
+        let site = Interface::of_test("eth0", 2, "fec0::1", 64);
         let twice = plain.clone();
         let listed = vec![idle, auto, lo, tunnel, plain, permanent, temporary, old, link, site, twice];
         let order = texts(&InterfacePolicy::default().select(listed.clone()));
@@ -255,21 +259,21 @@ mod tests {
     fn of_what_the_filter_drops_nothing_is_known() {
         let policy =
             InterfacePolicy { filter: Some(Arc::new(|i: &Interface| i.name == "lo")), ..InterfacePolicy::default() };
-        let listed = vec![interface("eth0", 2, "192.0.2.1", 24), interface("lo", 1, "127.0.0.1", 8)];
+        let listed = vec![Interface::of_test("eth0", 2, "192.0.2.1", 24), Interface::of_test("lo", 1, "127.0.0.1", 8)];
         assert_eq!(texts(&policy.select(listed)), ["127.0.0.1"], "there is nothing better");
     }
 
     #[test]
     fn subnets_hold_their_addresses() {
-        let v4 = interface("eth0", 2, "192.0.2.1", 24);
+        let v4 = Interface::of_test("eth0", 2, "192.0.2.1", 24);
         assert!(v4.contains("192.0.2.254".parse().unwrap()));
         assert!(!v4.contains("192.0.3.1".parse().unwrap()));
         assert!(!v4.contains("2001:db8::1".parse().unwrap()));
-        assert!(interface("x", 1, "192.0.2.1", 0).contains("8.8.8.8".parse().unwrap()));
-        let host = interface("x", 1, "2001:db8::1", 128);
+        assert!(Interface::of_test("x", 1, "192.0.2.1", 0).contains("8.8.8.8".parse().unwrap()));
+        let host = Interface::of_test("x", 1, "2001:db8::1", 128);
         assert!(host.contains("2001:db8::1".parse().unwrap()));
         assert!(!host.contains("2001:db8::2".parse().unwrap()));
-        assert!(interface("x", 1, "2001:db8::1", 0).contains("::1".parse().unwrap()));
+        assert!(Interface::of_test("x", 1, "2001:db8::1", 0).contains("::1".parse().unwrap()));
     }
 
     #[test]

@@ -246,17 +246,8 @@ mod tests {
     use tokio::sync::oneshot;
 
     fn loopback(address: &str, prefix_len: u8) -> Interface {
-        Interface {
-            name: "lo".to_owned(),
-            index: Some(1),
-            kind: frazil::ice::InterfaceKind::Loopback,
-            address: address.parse().unwrap(),
-            prefix_len,
-            point_to_point: false,
-            running: true,
-            temporary: false,
-            deprecated: false,
-        }
+        let kind = frazil::ice::InterfaceKind::Loopback;
+        Interface { kind, ..Interface::of_test("lo", 1, address, prefix_len) }
     }
 
     #[test]

@@ -201,20 +201,9 @@ impl Published {
 mod tests {
     use super::*;
     use crate::interfaces::Interface;
-    use frazil::ice::InterfaceKind;
 
     fn interface(index: u32, address: &str, prefix_len: u8) -> Interface {
-        Interface {
-            name: format!("eth{index}"),
-            index: Some(index),
-            kind: InterfaceKind::Ethernet,
-            address: address.parse().unwrap(),
-            prefix_len,
-            point_to_point: false,
-            running: true,
-            temporary: false,
-            deprecated: false,
-        }
+        Interface::of_test(&format!("eth{index}"), index, address, prefix_len)
     }
 
     fn places() -> Vec<Place> {
