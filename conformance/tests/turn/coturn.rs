@@ -2,8 +2,9 @@
 //! `turnserver` is installed.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant as Clock};
 
 use frazil::Instant;
@@ -19,10 +20,7 @@ struct Coturn {
 
 impl Coturn {
     fn start(arguments: &[&str]) -> Self {
-        let probe = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let address = probe.local_addr().unwrap();
-        drop(probe);
-        Self::start_at(address, arguments)
+        Self::start_at(free_address(), arguments)
     }
 
     fn start_at(address: SocketAddr, arguments: &[&str]) -> Self {
@@ -47,6 +45,17 @@ impl Coturn {
         }
         Self { process, address }
     }
+}
+
+/// An address with a port that the system gives nobody by itself: who connects to one that it does give, before anybody
+/// listens there, may be given that port and meet itself.
+fn free_address() -> SocketAddr {
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + (std::process::id() % 10_000) as u16;
+    let mut ports = std::iter::repeat_with(|| first + GIVEN.fetch_add(1, Ordering::Relaxed) % 1_000);
+    let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    let is_free = |at: &SocketAddr| UdpSocket::bind(at).is_ok() && TcpListener::bind(at).is_ok();
+    ports.by_ref().take(1_000).map(address).find(is_free).expect("a port is free")
 }
 
 impl Drop for Coturn {
