@@ -31,8 +31,9 @@ const SESSION: &str = "session";
 /// The rooms from the ground up, and those below that each one knows. Files beside the rooms know none.
 const ROOMS: &[(&str, &[&str])] = &[
     ("stun", &[]),
+    ("nat", &["stun"]),
     ("turn", &["stun"]),
-    ("ice", &["stun"]),
+    ("ice", &["stun", "nat"]),
     ("sdp", &["ice"]),
     ("jsep", &["ice", "sdp"]),
     (SESSION, &["sdp", "jsep"]),
