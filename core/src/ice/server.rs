@@ -288,7 +288,7 @@ mod tests {
             ("stun:user@example.org", Host("user@example.org".into())),
             ("stun:a..b", Host("a..b".into())),
             ("stun:192.0.2.256", Host("192.0.2.256".into())),
-            ("stun:2001:db8::1", Port("db8::1".into())),
+            ("stun:2001:db8::1", Host("2001:db8::1".into())),
             ("stun:[2001:db8::1", Host("[2001:db8::1".into())),
             ("stun:example.org:0", Port("0".into())),
             ("stun:example.org:65536", Port("65536".into())),
