@@ -24,7 +24,7 @@ use crate::pressure::{Held, Level, records};
 use crate::resolve::Resolver;
 use crate::shared::{Keeper, Shared, State};
 use crate::socket::{Inbound, Sent, Socket};
-use crate::stream::{Listener, News, READ, Streams};
+use crate::stream::{End, Listener, News, READ, Streams, Wanted};
 
 /// How many batches of each socket, and answers of names, are taken before others have their turn.
 const TURN: usize = 4;
@@ -336,7 +336,7 @@ impl Driver {
             let mut state = shared.lock();
             match news {
                 News::Opened(path) => state.core.handle_stream_opened(path, shared.clock.now()),
-                News::Closed(path) => state.core.handle_stream_closed(path, shared.clock.now()),
+                News::Closed(path, _) => state.core.handle_stream_closed(path, shared.clock.now()),
             }
             self.drain(&mut state, outbound);
         }
@@ -361,14 +361,14 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
         let now = shared.clock.now();
-        let mut reader = self.streams.lend_reader(path);
-        while let Some(datagram) = reader.read(&mut bytes) {
+        let Some(mut cut) = self.streams.lend_cut(path) else { return };
+        while let Some(datagram) = cut.read(&mut bytes) {
             self.take(&mut state, path, datagram, now, outbound);
             if !self.streams.contains(path) {
                 return;
             }
         }
-        self.streams.give_back(path, reader);
+        self.streams.give_back(path, cut);
     }
 
     /// Gives the core the batch that the socket received.
@@ -401,7 +401,7 @@ impl Driver {
         state.stats.datagrams_received += 1;
         state.stats.bytes_received += datagram.len() as u64;
         if shared.pressure.level() == Level::Free {
-            state.core.handle_datagram(path, datagram, now);
+            self.give(state, path, datagram, now);
             self.drain(state, outbound);
             return;
         }
@@ -409,10 +409,10 @@ impl Driver {
             self.held.hurry(now);
         }
         for record in records(datagram) {
-            if self.held.keep(shared.pressure.level(), path, record, now) {
+            if self.held.keep(shared.pressure.level(), path, &record, now) {
                 state.stats.records_held += 1;
             } else {
-                state.core.handle_datagram(path, record, now);
+                self.give(state, path, &record, now);
                 self.drain(state, outbound);
             }
         }
@@ -425,11 +425,19 @@ impl Driver {
         while let Some((path, record)) = self.held.release(shared.pressure.level()) {
             worked = true;
             let mut state = shared.lock();
-            state.core.handle_datagram(path, &record, shared.clock.now());
+            self.give(&mut state, path, &record, shared.clock.now());
             self.drain(&mut state, outbound);
         }
         self.flush(outbound);
         worked
+    }
+
+    fn give(&self, state: &mut State, path: PathId, datagram: &[u8], now: Instant) {
+        if self.streams.leads_to_server(path) {
+            state.core.handle_stream_data(path, datagram, now);
+        } else {
+            state.core.handle_datagram(path, datagram, now);
+        }
     }
 
     /// Takes out of the core all transmits and all events, until there are neither. Transmits are sent when
@@ -520,7 +528,7 @@ impl Driver {
             peer::Event::OpenStream { path, local, remote } => {
                 let bound = self.sockets.iter().find(|bound| bound.socket.local().ip() == local.ip());
                 let scope = bound.map_or(0, |bound| bound.socket.scope());
-                self.streams.open(path, local, remote, scope);
+                self.streams.open(path, Wanted { local, remote, scope, to: End::Peer });
                 return;
             }
             peer::Event::CloseStream { path } => {

@@ -98,10 +98,12 @@ mod network;
 mod pace;
 mod peer;
 mod pressure;
+mod relayed;
 mod resolve;
 mod shared;
 mod socket;
 mod stream;
+mod tls;
 
 pub use channel::{Channel, Message};
 pub use error::{ConnectError, Error, SendError, StartError, TrySendError};
