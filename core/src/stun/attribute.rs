@@ -11,6 +11,8 @@ use super::message::TransactionId;
 pub struct AttributeType(pub u16);
 
 impl AttributeType {
+    /// RFC 8489 section 14.1: what servers of RFC 3489 answer with.
+    pub const MAPPED_ADDRESS: Self = Self(0x0001);
     /// RFC 8489 section 14.3.
     pub const USERNAME: Self = Self(0x0006);
     /// RFC 8489 section 14.5.
@@ -99,6 +101,7 @@ impl fmt::Display for AttributeType {
             Self::MESSAGE_INTEGRITY_SHA256 => "MESSAGE-INTEGRITY-SHA256",
             Self::PASSWORD_ALGORITHM => "PASSWORD-ALGORITHM",
             Self::USERHASH => "USERHASH",
+            Self::MAPPED_ADDRESS => "MAPPED-ADDRESS",
             Self::XOR_MAPPED_ADDRESS => "XOR-MAPPED-ADDRESS",
             Self::PRIORITY => "PRIORITY",
             Self::USE_CANDIDATE => "USE-CANDIDATE",

@@ -114,8 +114,14 @@ impl Client {
     /// datagrams that wait for a permission it needs [`SEND_OVERHEAD`](Self::SEND_OVERHEAD) more than these have.
     pub const MIN_BUFFER: usize = MAX_REQUEST;
 
+    /// The most that goes before a datagram: a Send indication's header, an IPv6 address, the header of DATA.
+    pub const MAX_HEADROOM: usize = 48;
+
+    /// Room behind a datagram that [`send_in_place`](Self::send_in_place) may need for padding.
+    pub const TAILROOM: usize = 3;
+
     /// How many bytes [`send`](Self::send) adds to a datagram at most, while there is no channel.
-    pub const SEND_OVERHEAD: usize = super::request::SEND_OVERHEAD;
+    pub const SEND_OVERHEAD: usize = Self::MAX_HEADROOM + Self::TAILROOM;
 
     /// A client that asks for an allocation at once; over a stream it asks for the stream first.
     ///
@@ -240,6 +246,12 @@ impl Client {
             }
         }
         None
+    }
+
+    /// Whether [`poll_transmit`](Self::poll_transmit) has something to write.
+    #[must_use]
+    pub fn wants_transmit(&self) -> bool {
+        !self.outbox.is_empty()
     }
 
     /// What has happened next.

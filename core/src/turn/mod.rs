@@ -25,3 +25,4 @@ pub use config::{Config, Family, InvalidConfig, Transport};
 pub use counters::Counters;
 pub use event::{Allocated, Event};
 pub use failure::{Failure, Loss, Refusal};
+pub(crate) use frames::Frames;

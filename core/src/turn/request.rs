@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{Config, Family};
 use crate::stun::{
-    AttributeType, Authentication, BufferTooSmall, Class, Message, MessageWriter, Method, TransactionId, xor_address,
+    AttributeType, Authentication, BufferTooSmall, Class, HEADER_LEN, Message, MessageWriter, Method, TransactionId,
+    xor_address,
 };
 
 /// What a request is for.
@@ -91,20 +92,22 @@ fn write_lifetime(writer: &mut MessageWriter<'_>, lifetime: Option<Duration>) {
     }
 }
 
-/// Writes a Send indication (RFC 8656 section 11.1).
+/// Makes a Send indication of the `len` bytes that stand [`indication_header_len`] into `buf` (RFC 8656 section 11.1).
 pub(super) fn write_send_indication(
     buf: &mut [u8],
     id: TransactionId,
     peer: SocketAddr,
-    data: &[u8],
+    len: usize,
 ) -> Result<usize, BufferTooSmall> {
     let mut writer = MessageWriter::new(buf, Class::Indication, Method::SEND, id);
-    writer.xor_address(AttributeType::XOR_PEER_ADDRESS, peer).attribute(AttributeType::DATA, data);
+    writer.xor_address(AttributeType::XOR_PEER_ADDRESS, peer).attribute_in_place(AttributeType::DATA, len);
     writer.finish()
 }
 
-/// The longest that [`write_send_indication`] adds: the header, an IPv6 address, the header and padding of DATA.
-pub(super) const SEND_OVERHEAD: usize = 20 + 24 + 4 + 3;
+/// What a Send indication has before its data: the header, the peer's address, the header of DATA.
+pub(super) const fn indication_header_len(peer: SocketAddr) -> usize {
+    HEADER_LEN + if peer.is_ipv4() { 12 } else { 24 } + 4
+}
 
 /// Writes a Binding indication, which asks for nothing.
 pub(super) fn write_keepalive(buf: &mut [u8], id: TransactionId) -> Result<usize, BufferTooSmall> {
