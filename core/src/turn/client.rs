@@ -15,6 +15,7 @@ pub use data::{PeerData, SendError, Sent};
 use super::frames::Frames;
 use super::peers::Peers;
 use super::request::{MAX_REQUEST, Purpose, write_keepalive, write_request};
+use super::terms::Terms;
 use super::transaction::Transaction;
 use super::{Config, Counters, Event, Failure, InvalidConfig, Loss, Refusal};
 use crate::rng::Rng;
@@ -38,6 +39,7 @@ pub struct Client {
     /// Where we have been sent from, and when we have last asked there.
     left: Vec<(SocketAddr, Instant)>,
     phase: Phase,
+    terms: Terms,
     authentication: Option<Authentication>,
     /// How often the credentials were replaced.
     replaced: u32,
@@ -134,6 +136,7 @@ impl Client {
             domain: None,
             left: Vec::new(),
             phase: Phase::Over,
+            terms: Terms::new(&config),
             rng: Rng::new(seed),
             timeline: Timeline::new(now),
             authentication: None,
@@ -310,6 +313,7 @@ impl Client {
 
     /// Asks the server, or for a stream to it.
     fn begin(&mut self, now: Instant) {
+        self.terms = Terms::new(&self.config);
         if self.config.transport.is_stream() {
             self.phase = Phase::Opening(now + self.config.stream_patience);
             self.events.push_back(Event::OpenStream { server: self.server, domain: self.domain.clone() });
@@ -322,7 +326,7 @@ impl Client {
     /// Sends a request; `tries` is how often the server has asked to try again.
     fn request(&mut self, purpose: Purpose, tries: u8, now: Instant) {
         let id = TransactionId(self.rng.array());
-        let bytes = write_request(purpose, id, &self.config, self.authentication.as_ref());
+        let bytes = write_request(purpose, id, &self.config, &self.terms, self.authentication.as_ref());
         let mut transaction = Transaction::new(purpose, bytes, &self.config, now);
         transaction.authentication = self.authentication.clone();
         transaction.credentials = self.replaced;

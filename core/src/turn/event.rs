@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Failure, Loss, Refusal};
+use super::{Failure, Loss, Refusal, ReservationToken};
 
 /// Something happened. Events come in the order in which it happened.
 ///
@@ -53,12 +53,14 @@ pub enum Event {
 /// An allocation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Allocated {
-    /// The relayed address.
+    /// The relayed address. It is of IPv6 if only that was asked for, or if the server has nothing else.
     pub relayed: SocketAddr,
     /// The one of IPv6, where both families were asked for.
     pub additional: Option<SocketAddr>,
-    /// Why there is none of IPv6, where both families were asked for (ADDRESS-ERROR-CODE).
+    /// Why there is only one address, where both families were asked for (ADDRESS-ERROR-CODE, or 440).
     pub additional_refused: Option<Refusal>,
+    /// What stands for the next port, if that was to be reserved.
+    pub reservation: Option<ReservationToken>,
     /// Our own address as the server sees it.
     pub mapped: SocketAddr,
     /// For how long it is ours without a refresh. The client refreshes it in time.

@@ -16,12 +16,13 @@ mod failure;
 mod frames;
 mod peers;
 mod request;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod transaction;
 
 pub use client::{Client, PeerData, SendError, Sent, Transmit};
-pub use config::{Config, Family, InvalidConfig, Transport};
+pub use config::{Config, Family, InvalidConfig, Port, ReservationToken, Transport};
 pub use counters::Counters;
 pub use event::{Allocated, Event};
 pub use failure::{Failure, Loss, Refusal};

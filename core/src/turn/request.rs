@@ -3,7 +3,8 @@
 use core::time::Duration;
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Config, Family};
+use super::Config;
+use super::terms::{Terms, write_lifetime};
 use crate::stun::{
     AttributeType, Authentication, BufferTooSmall, Class, HEADER_LEN, Message, MessageWriter, Method, TransactionId,
     xor_address,
@@ -44,27 +45,20 @@ pub(super) fn write_request(
     purpose: Purpose,
     id: TransactionId,
     config: &Config,
+    terms: &Terms,
     authentication: Option<&Authentication>,
 ) -> Vec<u8> {
     let mut buf = vec![0; MAX_REQUEST];
     let mut writer = MessageWriter::new(&mut buf, Class::Request, purpose.method(), id);
-    if let Some(software) = &config.software {
-        writer.attribute(AttributeType::SOFTWARE, software.as_bytes());
-    }
+    terms.write_software(&mut writer, config);
     match purpose {
         Purpose::Allocate => {
             const UDP: [u8; 4] = [17, 0, 0, 0];
-            const IPV6: [u8; 4] = [2, 0, 0, 0];
             writer.attribute(AttributeType::REQUESTED_TRANSPORT, &UDP);
-            match config.family {
-                Family::Ipv4 => &mut writer,
-                Family::Ipv6 => writer.attribute(AttributeType::REQUESTED_ADDRESS_FAMILY, &IPV6),
-                Family::Both => writer.attribute(AttributeType::ADDITIONAL_ADDRESS_FAMILY, &IPV6),
-            };
-            write_lifetime(&mut writer, config.lifetime);
+            terms.write(&mut writer, config);
         }
-        Purpose::Refresh => write_lifetime(&mut writer, config.lifetime),
-        Purpose::Release => write_lifetime(&mut writer, Some(Duration::ZERO)),
+        Purpose::Refresh => terms.write_lifetime(&mut writer, config),
+        Purpose::Release => write_lifetime(&mut writer, Duration::ZERO),
         Purpose::Permit(peer) => {
             // The port does not matter to the server (RFC 8656 section 10.1).
             writer.xor_address(AttributeType::XOR_PEER_ADDRESS, SocketAddr::new(peer, 0));
@@ -83,13 +77,6 @@ pub(super) fn write_request(
     buf.truncate(len);
     buf.shrink_to_fit();
     buf
-}
-
-fn write_lifetime(writer: &mut MessageWriter<'_>, lifetime: Option<Duration>) {
-    if let Some(lifetime) = lifetime {
-        let seconds = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
-        writer.attribute(AttributeType::LIFETIME, &seconds.to_be_bytes());
-    }
 }
 
 /// Makes a Send indication of the `len` bytes that stand [`indication_header_len`] into `buf` (RFC 8656 section 11.1).

@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 
 use super::{Allocation, Client, Event, Phase};
 use crate::Instant;
-use crate::stun::{Attribute, AttributeType, Authentication, Challenge, Class, ErrorCode, Message, xor_address};
+use crate::stun::{
+    Attribute, AttributeType, Authentication, Challenge, Class, ErrorCode, Message, UnknownAttributes, xor_address,
+};
 use crate::turn::event::Allocated;
 use crate::turn::request::{Purpose, address_in, lifetime_in};
 use crate::turn::transaction::{Outcome, Transaction};
-use crate::turn::{Failure, Family, Loss, Refusal};
+use crate::turn::{Failure, Family, Loss, Port, Refusal, ReservationToken};
 
 /// How often a request is tried again because the server wants other credentials or another nonce.
 const MAX_TRIES: u8 = 4;
@@ -85,6 +87,15 @@ impl Client {
                     self.config.credentials = former;
                     self.credentials_changed(now);
                     return self.request(asked.purpose, asked.tries + 1, now);
+                }
+            }
+            420 | 440 if asked.purpose == Purpose::Allocate && !self.is_abandoned() => {
+                let is_less = match (refusal.code, answer.get(AttributeType::UNKNOWN_ATTRIBUTES)) {
+                    (420, unknown) => self.terms.leave_out(UnknownAttributes::new(unknown.unwrap_or_default())),
+                    _ => self.terms.take_other_family(self.config.family, &refusal),
+                };
+                if is_less {
+                    return self.request(asked.purpose, asked.tries, now);
                 }
             }
             _ => {}
@@ -166,7 +177,8 @@ impl Client {
             .take(2)
             .collect();
         let of_family = |v4: bool| relayed.iter().copied().find(|relayed| relayed.is_ipv4() == v4);
-        let wanted = match self.config.family {
+        let family = if let Port::Reserved(_) = self.config.port { Family::Both } else { self.config.family };
+        let wanted = match family {
             Family::Ipv4 => of_family(true).map(|relayed| (relayed, None)),
             Family::Ipv6 => of_family(false).map(|relayed| (relayed, None)),
             Family::Both => match (of_family(true), of_family(false)) {
@@ -184,7 +196,9 @@ impl Client {
             self.events.push_back(Event::Failed(failure));
             return self.release(false, now);
         };
+        let family_refused = self.terms.family_refused.take().filter(|_| family == Family::Both);
         let additional_refused = answer.get(AttributeType::ADDRESS_ERROR_CODE).and_then(Refusal::read);
+        let reservation = answer.get(AttributeType::RESERVATION_TOKEN).and_then(|token| token.try_into().ok());
         self.phase = Phase::Allocated(Allocation {
             relayed,
             additional,
@@ -193,7 +207,14 @@ impl Client {
             refresh_at: Some(since + refresh_after(lifetime)),
             refusal: None,
         });
-        let allocated = Allocated { relayed, additional, additional_refused, mapped, lifetime };
+        let allocated = Allocated {
+            relayed,
+            additional,
+            additional_refused: additional_refused.or(family_refused),
+            reservation: reservation.map(ReservationToken).filter(|_| self.config.port == Port::EvenAndNext),
+            mapped,
+            lifetime,
+        };
         self.events.push_back(Event::Allocated(allocated));
     }
 
