@@ -57,6 +57,8 @@ impl AttributeType {
     pub const ADDITIONAL_ADDRESS_FAMILY: Self = Self(0x8000);
     /// RFC 8656 section 18.12.
     pub const ADDRESS_ERROR_CODE: Self = Self(0x8001);
+    /// RFC 6062 section 6.2.1.
+    pub const CONNECTION_ID: Self = Self(0x002A);
     /// RFC 8489 section 14.11.
     pub const PASSWORD_ALGORITHMS: Self = Self(0x8002);
     /// RFC 8489 section 14.16.
@@ -110,6 +112,7 @@ impl fmt::Display for AttributeType {
             Self::USE_CANDIDATE => "USE-CANDIDATE",
             Self::ADDITIONAL_ADDRESS_FAMILY => "ADDITIONAL-ADDRESS-FAMILY",
             Self::ADDRESS_ERROR_CODE => "ADDRESS-ERROR-CODE",
+            Self::CONNECTION_ID => "CONNECTION-ID",
             Self::PASSWORD_ALGORITHMS => "PASSWORD-ALGORITHMS",
             Self::ALTERNATE_DOMAIN => "ALTERNATE-DOMAIN",
             Self::ICMP => "ICMP",

@@ -3,6 +3,7 @@
 mod answer;
 mod data;
 mod redirect;
+mod streams;
 mod upkeep;
 
 use core::time::Duration;
@@ -11,10 +12,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use data::Held;
 pub use data::{PeerData, SendError, Sent};
+pub use streams::DataTransmit;
 
 use super::frames::Frames;
 use super::peers::Peers;
 use super::request::{MAX_REQUEST, Purpose, write_keepalive, write_request};
+use super::streams::Streams;
 use super::terms::Terms;
 use super::transaction::Transaction;
 use super::{Config, Counters, Event, Failure, InvalidConfig, Loss, Refusal};
@@ -50,6 +53,7 @@ pub struct Client {
     transactions: BTreeMap<TransactionId, Transaction>,
     peers: Peers,
     held: Held,
+    streams: Streams,
     outbox: VecDeque<Outgoing>,
     events: VecDeque<Event>,
     frames: Frames,
@@ -146,6 +150,7 @@ impl Client {
             transactions: BTreeMap::new(),
             peers: Peers::new(),
             held: Held::default(),
+            streams: Streams::default(),
             outbox: VecDeque::new(),
             events: VecDeque::new(),
             frames: Frames::default(),
@@ -325,17 +330,25 @@ impl Client {
 
     /// Sends a request; `tries` is how often the server has asked to try again.
     fn request(&mut self, purpose: Purpose, tries: u8, now: Instant) {
+        self.request_as(self.authentication.clone(), purpose, tries, now);
+    }
+
+    fn request_as(&mut self, who: Option<Authentication>, purpose: Purpose, tries: u8, now: Instant) {
         let id = TransactionId(self.rng.array());
-        let bytes = write_request(purpose, id, &self.config, &self.terms, self.authentication.as_ref());
+        let bytes = write_request(purpose, id, &self.config, &self.terms, who.as_ref());
         let mut transaction = Transaction::new(purpose, bytes, &self.config, now);
-        transaction.authentication = self.authentication.clone();
+        transaction.authentication = who;
         transaction.credentials = self.replaced;
         transaction.tries = tries;
         self.transactions.insert(id, transaction);
-        self.outbox.push_back(Outgoing::Request(id));
+        match purpose.stream() {
+            None => self.outbox.push_back(Outgoing::Request(id)),
+            Some(_) => self.streams.outbox.push_back(id),
+        }
     }
 
     fn release(&mut self, is_told: bool, now: Instant) {
+        self.close_data_streams();
         self.transactions.clear();
         self.outbox.clear();
         self.held = Held::default();
@@ -380,6 +393,7 @@ impl Client {
     }
 
     fn over(&mut self) {
+        self.close_data_streams();
         self.phase = Phase::Over;
         self.transactions.clear();
         self.outbox.clear();

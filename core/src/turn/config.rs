@@ -36,6 +36,15 @@ pub enum Family {
     Both,
 }
 
+/// What is relayed between the server and peers (RFC 8656 section 18.8).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Relay {
+    /// Datagrams: see [`Client::send`](super::Client::send).
+    Udp,
+    /// Streams, over a stream to the server only (RFC 6062): see [`Client::connect`](super::Client::connect).
+    Tcp,
+}
+
 /// Which port the relayed address is to have (RFC 8656 sections 7.1, 18.7 and 18.10).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Port {
@@ -62,6 +71,8 @@ pub struct Config {
     pub server: SocketAddr,
     /// How the server is reached.
     pub transport: Transport,
+    /// What is relayed.
+    pub relay: Relay,
     /// As whom.
     pub credentials: LongTermCredentials,
     /// Which relayed address is wanted.
@@ -93,6 +104,7 @@ impl Config {
         Self {
             server,
             transport,
+            relay: Relay::Udp,
             credentials,
             family: Family::Ipv4,
             port: Port::Any,
@@ -110,6 +122,12 @@ impl Config {
         const MAX_SOFTWARE: usize = 763;
         if !is_reachable(self.server) {
             return Err(InvalidConfig::Server(self.server));
+        }
+        if self.relay == Relay::Tcp && !self.transport.is_stream() {
+            return Err(InvalidConfig::TcpOverUdp);
+        }
+        if self.relay == Relay::Tcp && self.port != Port::Any {
+            return Err(InvalidConfig::PortOfTcp(self.port));
         }
         if self.family == Family::Both && self.port == Port::EvenAndNext {
             return Err(InvalidConfig::ReservationOfBoth);
@@ -133,6 +151,10 @@ pub(super) fn is_reachable(address: SocketAddr) -> bool {
 pub enum InvalidConfig {
     /// No server can be at this address.
     Server(SocketAddr),
+    /// TCP is relayed over TCP or TLS only (RFC 6062 section 4.1).
+    TcpOverUdp,
+    /// Which port it is cannot be asked for where TCP is relayed (RFC 6062 section 4.1).
+    PortOfTcp(Port),
     /// A port cannot be reserved where both families are wanted (RFC 8656 section 7.2).
     ReservationOfBoth,
     /// SOFTWARE is longer than 763 bytes.
@@ -146,6 +168,8 @@ impl fmt::Display for InvalidConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Server(address) => write!(f, "no server can be at {address}"),
+            Self::TcpOverUdp => f.write_str("TCP is relayed over TCP or TLS only"),
+            Self::PortOfTcp(port) => write!(f, "a port ({port:?}) is asked for, which cannot be where TCP is relayed"),
             Self::ReservationOfBoth => f.write_str("a port cannot be reserved where both families are wanted"),
             Self::Software { len } => write!(f, "SOFTWARE of {len} bytes; it may have 763"),
         }

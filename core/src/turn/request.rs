@@ -3,8 +3,9 @@
 use core::time::Duration;
 use std::net::{IpAddr, SocketAddr};
 
-use super::Config;
+use super::streams::ConnectionId;
 use super::terms::{Terms, write_lifetime};
+use super::{Config, DataStream, Relay};
 use crate::stun::{
     AttributeType, Authentication, BufferTooSmall, Class, HEADER_LEN, Message, MessageWriter, Method, TransactionId,
     xor_address,
@@ -23,6 +24,10 @@ pub(super) enum Purpose {
     Permit(IpAddr),
     /// To bind this channel to this peer, or to prolong that.
     Bind(u16, SocketAddr),
+    /// To have the server connect to this peer.
+    Connect(DataStream, SocketAddr),
+    /// To join this stream with the connection to a peer.
+    Join(DataStream, ConnectionId),
 }
 
 impl Purpose {
@@ -32,6 +37,16 @@ impl Purpose {
             Self::Refresh | Self::Release => Method::REFRESH,
             Self::Permit(_) => Method::CREATE_PERMISSION,
             Self::Bind(..) => Method::CHANNEL_BIND,
+            Self::Connect(..) => Method::CONNECT,
+            Self::Join(..) => Method::CONNECTION_BIND,
+        }
+    }
+
+    /// The data stream that the request goes into, and the answer comes from; none where that is the server's own.
+    pub(super) fn stream(self) -> Option<DataStream> {
+        match self {
+            Self::Join(stream, _) => Some(stream),
+            _ => None,
         }
     }
 }
@@ -53,8 +68,11 @@ pub(super) fn write_request(
     terms.write_software(&mut writer, config);
     match purpose {
         Purpose::Allocate => {
-            const UDP: [u8; 4] = [17, 0, 0, 0];
-            writer.attribute(AttributeType::REQUESTED_TRANSPORT, &UDP);
+            let protocol = match config.relay {
+                Relay::Udp => 17,
+                Relay::Tcp => 6,
+            };
+            writer.attribute(AttributeType::REQUESTED_TRANSPORT, &[protocol, 0, 0, 0]);
             terms.write(&mut writer, config);
         }
         Purpose::Refresh => terms.write_lifetime(&mut writer, config),
@@ -62,6 +80,12 @@ pub(super) fn write_request(
         Purpose::Permit(peer) => {
             // The port does not matter to the server (RFC 8656 section 10.1).
             writer.xor_address(AttributeType::XOR_PEER_ADDRESS, SocketAddr::new(peer, 0));
+        }
+        Purpose::Connect(_, peer) => {
+            writer.xor_address(AttributeType::XOR_PEER_ADDRESS, peer);
+        }
+        Purpose::Join(_, id) => {
+            writer.attribute(AttributeType::CONNECTION_ID, &id.0);
         }
         Purpose::Bind(number, peer) => {
             let [high, low] = number.to_be_bytes();
