@@ -38,6 +38,10 @@ impl Purpose {
 /// and the small ones.
 pub(super) const MAX_REQUEST: usize = 4096;
 
+/// What coturn takes for ADDITIONAL-ADDRESS-FAMILY, and only that: the number that the drafts had before the registry
+/// gave it one. Others ignore it, as they must what they do not know in that range.
+const DRAFT_ADDITIONAL_ADDRESS_FAMILY: AttributeType = AttributeType(0x8032);
+
 /// Writes a request; signed, if the server has asked for that.
 pub(super) fn write_request(
     purpose: Purpose,
@@ -58,7 +62,9 @@ pub(super) fn write_request(
             match config.family {
                 Family::Ipv4 => &mut writer,
                 Family::Ipv6 => writer.attribute(AttributeType::REQUESTED_ADDRESS_FAMILY, &IPV6),
-                Family::Both => writer.attribute(AttributeType::ADDITIONAL_ADDRESS_FAMILY, &IPV6),
+                Family::Both => writer
+                    .attribute(AttributeType::ADDITIONAL_ADDRESS_FAMILY, &IPV6)
+                    .attribute(DRAFT_ADDITIONAL_ADDRESS_FAMILY, &IPV6),
             };
             write_lifetime(&mut writer, config.lifetime);
         }

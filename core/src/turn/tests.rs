@@ -352,6 +352,20 @@ fn a_server_that_insists_on_who_has_allocated_gets_that_one() {
     }
 }
 
+#[test]
+fn both_families_are_asked_for_by_the_number_that_coturn_knows_too() {
+    for family in [Family::Ipv4, Family::Ipv6, Family::Both] {
+        let mut bench = Bench::with(Config { family, ..Config::new(address(SERVER), Transport::Udp, alice()) });
+        let request = bench.asked();
+        let message = Message::parse(&request).unwrap();
+        for number in [0x8000, 0x8032] {
+            let asked = message.get(AttributeType(number));
+            assert_eq!(asked, (family == Family::Both).then_some(&[2, 0, 0, 0][..]));
+        }
+        assert_eq!(message.get(AttributeType::REQUESTED_ADDRESS_FAMILY).is_some(), family == Family::Ipv6);
+    }
+}
+
 fn redirect(request: &[u8], servers: &[&str], domain: Option<&str>) -> Vec<u8> {
     answer(request, Class::Error, None, |writer| {
         writer.error_code(ErrorCode { code: 300, reason: "Try Alternate" });
