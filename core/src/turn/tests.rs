@@ -1,5 +1,6 @@
 //! The client against a server that answers what the test wants, where no other server does.
 
+mod hostile;
 mod sending;
 mod streams;
 mod terms;
