@@ -11,6 +11,10 @@ use super::message::TransactionId;
 pub struct AttributeType(pub u16);
 
 impl AttributeType {
+    /// RFC 8489 section 14.1: what servers of RFC 3489 answer with.
+    pub const MAPPED_ADDRESS: Self = Self(0x0001);
+    /// RFC 5780 section 7.2.
+    pub const CHANGE_REQUEST: Self = Self(0x0003);
     /// RFC 8489 section 14.3.
     pub const USERNAME: Self = Self(0x0006);
     /// RFC 8489 section 14.5.
@@ -78,6 +82,10 @@ impl AttributeType {
     pub const ICE_CONTROLLED: Self = Self(0x8029);
     /// RFC 8445 section 16.1.
     pub const ICE_CONTROLLING: Self = Self(0x802A);
+    /// RFC 5780 section 7.3.
+    pub const RESPONSE_ORIGIN: Self = Self(0x802B);
+    /// RFC 5780 section 7.4.
+    pub const OTHER_ADDRESS: Self = Self(0x802C);
 
     /// Whether a message with it must be refused by who does not know it (RFC 8489 section 14).
     #[must_use]
@@ -89,6 +97,7 @@ impl AttributeType {
 impl fmt::Display for AttributeType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match *self {
+            Self::CHANGE_REQUEST => "CHANGE-REQUEST",
             Self::USERNAME => "USERNAME",
             Self::MESSAGE_INTEGRITY => "MESSAGE-INTEGRITY",
             Self::ERROR_CODE => "ERROR-CODE",
@@ -106,6 +115,7 @@ impl fmt::Display for AttributeType {
             Self::MESSAGE_INTEGRITY_SHA256 => "MESSAGE-INTEGRITY-SHA256",
             Self::PASSWORD_ALGORITHM => "PASSWORD-ALGORITHM",
             Self::USERHASH => "USERHASH",
+            Self::MAPPED_ADDRESS => "MAPPED-ADDRESS",
             Self::XOR_MAPPED_ADDRESS => "XOR-MAPPED-ADDRESS",
             Self::RESERVATION_TOKEN => "RESERVATION-TOKEN",
             Self::PRIORITY => "PRIORITY",
@@ -122,6 +132,8 @@ impl fmt::Display for AttributeType {
             Self::FINGERPRINT => "FINGERPRINT",
             Self::ICE_CONTROLLED => "ICE-CONTROLLED",
             Self::ICE_CONTROLLING => "ICE-CONTROLLING",
+            Self::RESPONSE_ORIGIN => "RESPONSE-ORIGIN",
+            Self::OTHER_ADDRESS => "OTHER-ADDRESS",
             Self(number) => return write!(f, "{number:#06x}"),
         })
     }

@@ -256,6 +256,12 @@ impl Client {
         None
     }
 
+    /// Whether [`poll_transmit`](Self::poll_transmit) has something to write.
+    #[must_use]
+    pub fn wants_transmit(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
     /// What has happened next.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()

@@ -43,7 +43,7 @@ pub(super) fn write_channel_data(
 
 /// Cuts a stream into frames. What is kept is never more than one frame, of at most 64 KiB.
 #[derive(Default, Debug)]
-pub(super) struct Frames {
+pub(crate) struct Frames {
     partial: Vec<u8>,
     /// The frame in `partial` was given out.
     is_done: bool,
@@ -51,12 +51,12 @@ pub(super) struct Frames {
 
 /// What came is neither STUN nor channel data, and where the next frame starts is unknown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Garbage;
+pub(crate) struct Garbage;
 
 impl Frames {
     /// Takes bytes from the front of `input`: gives how many, and the frame that they complete. A frame that is whole
     /// in `input` is not copied.
-    pub(super) fn advance<'a>(&'a mut self, input: &'a [u8]) -> Result<(usize, Option<&'a [u8]>), Garbage> {
+    pub(crate) fn advance<'a>(&'a mut self, input: &'a [u8]) -> Result<(usize, Option<&'a [u8]>), Garbage> {
         if self.is_done {
             self.partial.clear();
             self.is_done = false;

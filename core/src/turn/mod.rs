@@ -30,4 +30,5 @@ pub use config::{Config, Family, InvalidConfig, Port, Relay, ReservationToken, T
 pub use counters::Counters;
 pub use event::{Allocated, Event};
 pub use failure::{Failure, Loss, Refusal};
+pub(crate) use frames::Frames;
 pub use streams::DataStream;

@@ -5,6 +5,10 @@ use core::time::Duration;
 use super::{Config, Family, Port, Refusal};
 use crate::stun::{AttributeType, MessageWriter, UnknownAttributes};
 
+/// What coturn takes for ADDITIONAL-ADDRESS-FAMILY, and only that: the number that the drafts had before the registry
+/// gave it one. Others ignore it, as they must what they do not know in that range.
+const DRAFT_ADDITIONAL_ADDRESS_FAMILY: AttributeType = AttributeType(0x8032);
+
 /// What a server may refuse to understand or to have, and is then asked for less.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Terms {
@@ -84,6 +88,9 @@ impl Terms {
         };
         if let Some(kind) = kind {
             writer.attribute(kind, &[family, 0, 0, 0]);
+        }
+        if self.families == Families::Both {
+            writer.attribute(DRAFT_ADDITIONAL_ADDRESS_FAMILY, &[family, 0, 0, 0]);
         }
         let (kind, value) = match &config.port {
             Port::Any => (None, &[][..]),

@@ -61,7 +61,11 @@ impl Client {
         if !matches!(code, Some(401 | 438)) {
             let is_signed = answer.has_integrity() || answer.has_integrity_sha256();
             let is_discarded = code == Some(400) && !is_signed;
-            let is_wrong = transaction.authentication.as_ref().is_some_and(|ours| ours.key().check(answer).is_err());
+            // Nor does coturn sign for who has not made the allocation. To believe it costs no more than to ask again.
+            let has_other_user = self.former.is_some() || transaction.credentials != self.replaced;
+            let is_believed = code == Some(441) && !is_signed && has_other_user;
+            let is_wrong = !is_believed
+                && transaction.authentication.as_ref().is_some_and(|ours| ours.key().check(answer).is_err());
             if is_discarded || is_wrong {
                 self.counters.bad_integrity += 1;
                 transaction.is_violated = true;
@@ -89,9 +93,13 @@ impl Client {
             300 if asked.purpose == Purpose::Allocate && !self.is_abandoned() => return self.redirect(answer, now),
             // The server takes only the user that the allocation was made by (RFC 8656 section 5).
             441 if asked.tries < MAX_TRIES => {
-                if let Some(former) = self.former.take() {
+                if asked.credentials == self.replaced
+                    && let Some(former) = self.former.take()
+                {
                     self.config.credentials = former;
                     self.credentials_changed(now);
+                }
+                if asked.credentials != self.replaced {
                     return self.request(asked.purpose, asked.tries + 1, now);
                 }
             }
