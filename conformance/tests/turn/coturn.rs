@@ -6,6 +6,7 @@ mod certificate;
 mod credentials;
 mod data;
 mod driver;
+mod figures;
 mod in_namespaces;
 mod lifetimes;
 mod loss;
@@ -18,6 +19,8 @@ mod socket;
 use frazil::turn::{Config, Transport};
 
 use crate::site::credentials;
+use certificate::Authority;
+use driver::Surroundings;
 use peer::Peer;
 use server::{Coturn, Plan};
 
@@ -29,4 +32,11 @@ const NAME: &str = "turn.test";
 /// As Alice.
 fn config(server: &Coturn, transport: Transport) -> Config {
     Config::new(server.address(transport), transport, credentials("secret"))
+}
+
+/// A server for all transports that is not started yet, and what its clients need.
+fn of_all_transports() -> (Plan, Surroundings) {
+    let authority = Authority::new();
+    let plan = Plan::new().with_alice().with_loopback_peers().with_certificate(authority.certify(NAME));
+    (plan, authority.surroundings(NAME))
 }

@@ -6,6 +6,8 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 
+use super::driver::Surroundings;
+
 /// Who signs certificates.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -38,8 +40,12 @@ impl Authority {
         Certificate { chain, key: key.serialize_pem() }
     }
 
-    /// What a client trusts that takes this authority's word and no other's.
-    pub(crate) fn trust(&self) -> Arc<ClientConfig> {
+    /// Those of a client that takes this authority's word and no other's, and wants a server of this name.
+    pub(crate) fn surroundings(&self, name: &str) -> Surroundings {
+        Surroundings { trust: Some((self.trust(), name.to_owned())), ..Surroundings::default() }
+    }
+
+    fn trust(&self) -> Arc<ClientConfig> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         Arc::new(config.with_root_certificates(self.roots.clone()).with_no_client_auth())

@@ -4,9 +4,8 @@ use std::net::SocketAddr;
 
 use frazil::turn::{Config, Counters, Event, Family};
 
-use super::certificate::Authority;
-use super::driver::{Driver, Surroundings};
-use super::{NAME, Peer, Plan, TRANSPORTS};
+use super::driver::Driver;
+use super::{Peer, TRANSPORTS, of_all_transports};
 use crate::site::credentials;
 
 /// Around the borders of words and of a byte, and up to what a packet has room for.
@@ -15,10 +14,8 @@ const LENGTHS: [usize; 16] = [1, 2, 3, 4, 5, 7, 63, 64, 65, 255, 256, 257, 1199,
 #[test]
 #[ignore = "needs turnserver"]
 fn every_length_goes_both_ways_over_every_transport() {
-    let authority = Authority::new();
-    let plan = Plan::new().with_alice().with_loopback_peers().with_certificate(authority.certify(NAME));
+    let (plan, surroundings) = of_all_transports();
     let server = plan.start();
-    let surroundings = Surroundings { trust: Some((authority.trust(), NAME.to_owned())), ..Surroundings::default() };
     let peers = [true, false].map(Peer::new);
     let mut draw = Draw(fastrand::Rng::with_seed(1));
     for transport in TRANSPORTS {

@@ -191,7 +191,7 @@ impl Driver {
     }
 
     /// Waits for a moment, and hands in what has come.
-    fn receive(&mut self) {
+    pub(crate) fn receive(&mut self) {
         let mut buf = [0; 4096];
         let read = self.socket.as_mut().map_or(Read::End, |socket| socket.read(&mut buf));
         let now = self.now();

@@ -2,18 +2,15 @@
 
 use frazil::turn::{Config, Failure, Loss, Transport};
 
-use super::certificate::Authority;
 use super::driver::{Driver, Surroundings};
-use super::{Coturn, NAME, Peer, Plan, TRANSPORTS, config};
+use super::{Coturn, Peer, TRANSPORTS, config, of_all_transports};
 use crate::site::credentials;
 
 /// Killed and started again in mid-session: it is noticed, and who asks anew is served.
 #[test]
 #[ignore = "needs turnserver"]
 fn a_restarted_server_is_noticed() {
-    let authority = Authority::new();
-    let plan = Plan::new().with_alice().with_loopback_peers().with_certificate(authority.certify(NAME));
-    let surroundings = Surroundings { trust: Some((authority.trust(), NAME.to_owned())), ..Surroundings::default() };
+    let (plan, surroundings) = of_all_transports();
     let mut server = plan.start();
     let peer = Peer::new(true);
     for transport in TRANSPORTS {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use frazil::turn::{Event, Failure, Transport};
 
 use super::certificate::Authority;
-use super::driver::{Driver, Surroundings};
+use super::driver::Driver;
 use super::{Coturn, NAME, Peer, Plan, TRANSPORTS, config};
 
 fn alternates(plain: SocketAddr, tls: SocketAddr) -> [String; 2] {
@@ -22,7 +22,7 @@ fn redirecting(plan: Plan, to: &Plan) -> Coturn {
 #[ignore = "needs turnserver"]
 fn a_redirection_is_followed_and_the_name_kept() {
     let authority = Authority::new();
-    let surroundings = Surroundings { trust: Some((authority.trust(), NAME.to_owned())), ..Surroundings::default() };
+    let surroundings = authority.surroundings(NAME);
     let plan = |name| Plan::new().with_alice().with_loopback_peers().with_certificate(authority.certify(name));
     let (second, impostor) = (plan(NAME), plan("other.test"));
     let (first, misled) = (redirecting(plan(NAME), &second), redirecting(plan(NAME), &impostor));
