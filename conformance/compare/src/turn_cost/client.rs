@@ -13,7 +13,8 @@ pub(crate) enum Polls {
 
 pub(crate) trait Client: Sized {
     /// With an allocation, and a permission or a channel for [`crate::server::PEER`].
-    fn open(transport: Transport, form: Form, now: Instant) -> Self;
+    /// Time may pass meanwhile.
+    fn open(transport: Transport, form: Form, now: &mut Instant) -> Self;
 
     /// The number of the channel.
     fn channel(&self) -> u16;

@@ -32,7 +32,8 @@ impl Frazil {
 }
 
 impl Client for Frazil {
-    fn open(transport: Transport, form: Form, now: Instant) -> Self {
+    fn open(transport: Transport, form: Form, now: &mut Instant) -> Self {
+        let now = *now;
         let is_stream = transport == Transport::Tcp;
         let carrier = if is_stream { turn::Transport::Tcp } else { turn::Transport::Udp };
         let credentials = LongTermCredentials::new(USER, PASSWORD).expect("a name");

@@ -77,7 +77,7 @@ const CLIENTS: [(&str, Carry); 2] = [("frazil", carry::<Frazil>), ("turn-client-
 /// Carries datagrams, and gives how many blocks of heap the client has taken for them.
 fn carry<C: Client>(case: Case, count: u64) -> u64 {
     let mut now = Instant::from_millis(1000);
-    let mut client = C::open(case.transport, case.form, now);
+    let mut client = C::open(case.transport, case.form, &mut now);
     let number = client.channel();
     let frame = server::frame_from_peer(case.form, number, &PAYLOAD, case.transport);
     let mut buf = [0; 2000];

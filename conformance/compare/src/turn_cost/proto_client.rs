@@ -1,5 +1,7 @@
 //! `turn-client-proto`, driven as its documentation says; what it sends is written into the caller's buffer.
 
+use std::time::Duration;
+
 use frazil::Instant;
 use turn_client_proto::api::{Transmit, TurnClientApi as _, TurnConfig, TurnPollRet, TurnRecvRet};
 use turn_client_proto::client::TurnClient;
@@ -18,23 +20,17 @@ pub(crate) struct Proto {
 }
 
 impl Proto {
-    /// Has the server answer until nothing more is asked.
-    fn settle(&mut self, server: &mut Server, now: Instant) {
-        loop {
-            let _ = self.client.poll(on_its_clock(now));
-            let mut is_done = true;
-            while let Some(transmit) = self.client.poll_transmit(on_its_clock(now)) {
-                is_done = false;
+    /// Has the server answer until nothing more is asked. The client leaves some time between its requests.
+    fn settle(&mut self, server: &mut Server, now: &mut Instant) {
+        for _ in 0..10 {
+            *now += Duration::from_millis(100);
+            let _ = self.client.poll(on_its_clock(*now));
+            while let Some(transmit) = self.client.poll_transmit(on_its_clock(*now)) {
                 if let Some(answer) = server.answer(&transmit.data) {
-                    self.receive(&answer, Polls::Left, now);
+                    self.receive(&answer, Polls::Left, *now);
                 }
             }
-            while self.client.poll_event().is_some() {
-                is_done = false;
-            }
-            if is_done {
-                return;
-            }
+            while self.client.poll_event().is_some() {}
         }
     }
 
@@ -46,7 +42,7 @@ impl Proto {
 }
 
 impl Client for Proto {
-    fn open(transport: Transport, form: Form, now: Instant) -> Self {
+    fn open(transport: Transport, form: Form, now: &mut Instant) -> Self {
         let config = TurnConfig::new(TurnCredentials::new(USER, PASSWORD));
         let (client, transport) = match transport {
             Transport::Udp => (TurnClientUdp::allocate(LOCAL, SERVER, config).into(), TransportType::Udp),
@@ -55,10 +51,10 @@ impl Client for Proto {
         let mut server = Server::new();
         let mut opened = Self { client, transport, channel: 0 };
         opened.settle(&mut server, now);
-        opened.client.create_permission(TransportType::Udp, PEER.ip(), on_its_clock(now)).expect("an allocation");
+        opened.client.create_permission(TransportType::Udp, PEER.ip(), on_its_clock(*now)).expect("an allocation");
         opened.settle(&mut server, now);
         if form == Form::Channel {
-            opened.client.bind_channel(TransportType::Udp, PEER, on_its_clock(now)).expect("an allocation");
+            opened.client.bind_channel(TransportType::Udp, PEER, on_its_clock(*now)).expect("an allocation");
             opened.settle(&mut server, now);
         }
         opened.channel = server.channel;
