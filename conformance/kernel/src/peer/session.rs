@@ -9,7 +9,7 @@ use frazil::jsep;
 use frazil::peer::{self, ChannelConfig, ConnectionState};
 use frazil::stun::RetransmissionConfig;
 use frazil_conformance::contestant;
-use frazil_tokio::{Channel, Event, Events, Message, Peer};
+use frazil_tokio::{Channel, Event, Events, IceServer, Message, Peer};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::signal::{Heard, Signal};
@@ -82,10 +82,18 @@ fn start(task: &Task) -> Result<(Peer, Events), String> {
     if let Some(patience) = task.patience_ms {
         let patience = Duration::from_millis(patience);
         config.ice.patience = patience;
+        config.ice.gathering_patience = patience;
         // A check is repeated for as long, or it would be what is waited for.
         config.ice.retransmission = RetransmissionConfig::within(config.ice.retransmission.rto, patience / 2, patience);
     }
-    Peer::builder().config(config).start().map_err(|error| error.to_string())
+    let servers = task.servers.iter().map(|server| {
+        let named = IceServer::new([server.uri.clone()]);
+        match (&server.username, &server.password) {
+            (Some(username), Some(password)) => named.credentials(username, password),
+            _ => named,
+        }
+    });
+    Peer::builder().config(config).servers(servers).start().map_err(text)
 }
 
 struct Talk {
@@ -109,8 +117,8 @@ impl Talk {
         if offers {
             let config = ChannelConfig { label: LABEL.to_owned(), ..ChannelConfig::default() };
             self.channel = Some(self.peer.create_data_channel(config).await.map_err(text)?);
-            let offer = self.peer.offer().await.map_err(text)?;
-            self.signal.describe(&offer).await?;
+            let offer = self.peer.create_offer().await.map_err(text)?;
+            self.describe(&offer).await?;
             self.call();
         }
         loop {
@@ -138,8 +146,9 @@ impl Talk {
         match heard {
             Heard::Present => {}
             Heard::Description(description) if description.kind == jsep::DescriptionKind::Offer => {
-                let answer = self.peer.answer(&description).await.map_err(text)?;
-                self.signal.describe(&answer).await?;
+                self.peer.set_remote_description(&description).await.map_err(text)?;
+                let answer = self.peer.create_answer().await.map_err(text)?;
+                self.describe(&answer).await?;
             }
             Heard::Description(description) => {
                 self.peer.set_remote_description(&description).await.map_err(text)?;
@@ -147,6 +156,13 @@ impl Talk {
             Heard::Candidate(candidate) => self.peer.add_ice_candidate(&candidate).await.map_err(text)?,
         }
         Ok(())
+    }
+
+    /// Takes our description into effect and tells it, with the candidates that are known by now. Others follow alone.
+    async fn describe(&mut self, description: &jsep::Description) -> Result<(), String> {
+        self.peer.set_local_description(description).await.map_err(text)?;
+        let told = self.peer.local_description();
+        self.signal.describe(told.as_ref().unwrap_or(description)).await
     }
 
     /// What the peer tells.
@@ -161,6 +177,7 @@ impl Talk {
                 self.stands_at = pair.nominated.then(|| Instant::now() + SETTLING);
                 self.path = Some(*pair);
             }
+            Event::IceCandidateError(error) => self.errors.push(error.to_string()),
             Event::ConnectionStateChange(ConnectionState::Connected) => {
                 self.connected.get_or_insert(self.since.elapsed());
             }
