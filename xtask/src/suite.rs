@@ -8,6 +8,7 @@ use crate::cargo_tool::CargoTool;
 use crate::counts::Counts;
 use crate::fuzz;
 use crate::job::Job;
+use crate::kernel_matrix;
 use crate::nat_matrix;
 use crate::node;
 use crate::report::Report;
@@ -28,6 +29,7 @@ const STEPS: &[Step] = &[
     Step { name: "network", needs: NETWORK_NEEDS, run: network },
     Step { name: "coturn", needs: COTURN_NEEDS, run: coturn },
     Step { name: "nat matrix", needs: &[], run: nat_matrix::step },
+    Step { name: "kernel nat", needs: kernel_matrix::NEEDS, run: kernel_matrix::step },
     Step { name: "browser", needs: BROWSER_NEEDS, run: browser },
     Step { name: "fuzz", needs: fuzz::NEEDS, run: fuzz::all },
 ];
