@@ -3,6 +3,8 @@
 use core::fmt;
 use std::net::SocketAddr;
 
+use super::address::is_same;
+
 /// On what the address depends that a NAT gives a socket (RFC 4787 section 4.1).
 ///
 /// Where several NATs are in a row, this is what comes of all of them.
@@ -82,11 +84,6 @@ impl fmt::Display for Mapping {
             Self::EndpointDependent => "endpoint-dependent mapping",
         })
     }
-}
-
-/// Whether two addresses name the same socket. The zone of an IPv6 address is known to one machine only.
-pub(super) fn is_same(one: SocketAddr, other: SocketAddr) -> bool {
-    (one.ip(), one.port()) == (other.ip(), other.port())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod answer;
 mod data;
 mod redirect;
+mod streams;
 mod upkeep;
 
 use core::time::Duration;
@@ -11,10 +12,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use data::Held;
 pub use data::{PeerData, SendError, Sent};
+pub use streams::DataTransmit;
 
 use super::frames::Frames;
 use super::peers::Peers;
 use super::request::{MAX_REQUEST, Purpose, write_keepalive, write_request};
+use super::streams::Streams;
+use super::terms::Terms;
 use super::transaction::Transaction;
 use super::{Config, Counters, Event, Failure, InvalidConfig, Loss, Refusal};
 use crate::rng::Rng;
@@ -38,6 +42,7 @@ pub struct Client {
     /// Where we have been sent from, and when we have last asked there.
     left: Vec<(SocketAddr, Instant)>,
     phase: Phase,
+    terms: Terms,
     authentication: Option<Authentication>,
     /// How often the credentials were replaced.
     replaced: u32,
@@ -48,6 +53,7 @@ pub struct Client {
     transactions: BTreeMap<TransactionId, Transaction>,
     peers: Peers,
     held: Held,
+    streams: Streams,
     outbox: VecDeque<Outgoing>,
     events: VecDeque<Event>,
     frames: Frames,
@@ -134,6 +140,7 @@ impl Client {
             domain: None,
             left: Vec::new(),
             phase: Phase::Over,
+            terms: Terms::new(&config),
             rng: Rng::new(seed),
             timeline: Timeline::new(now),
             authentication: None,
@@ -143,6 +150,7 @@ impl Client {
             transactions: BTreeMap::new(),
             peers: Peers::new(),
             held: Held::default(),
+            streams: Streams::default(),
             outbox: VecDeque::new(),
             events: VecDeque::new(),
             frames: Frames::default(),
@@ -316,6 +324,7 @@ impl Client {
 
     /// Asks the server, or for a stream to it.
     fn begin(&mut self, now: Instant) {
+        self.terms = Terms::new(&self.config);
         if self.config.transport.is_stream() {
             self.phase = Phase::Opening(now + self.config.stream_patience);
             self.events.push_back(Event::OpenStream { server: self.server, domain: self.domain.clone() });
@@ -327,17 +336,25 @@ impl Client {
 
     /// Sends a request; `tries` is how often the server has asked to try again.
     fn request(&mut self, purpose: Purpose, tries: u8, now: Instant) {
+        self.request_as(self.authentication.clone(), purpose, tries, now);
+    }
+
+    fn request_as(&mut self, who: Option<Authentication>, purpose: Purpose, tries: u8, now: Instant) {
         let id = TransactionId(self.rng.array());
-        let bytes = write_request(purpose, id, &self.config, self.authentication.as_ref());
+        let bytes = write_request(purpose, id, &self.config, &self.terms, who.as_ref());
         let mut transaction = Transaction::new(purpose, bytes, &self.config, now);
-        transaction.authentication = self.authentication.clone();
+        transaction.authentication = who;
         transaction.credentials = self.replaced;
         transaction.tries = tries;
         self.transactions.insert(id, transaction);
-        self.outbox.push_back(Outgoing::Request(id));
+        match purpose.stream() {
+            None => self.outbox.push_back(Outgoing::Request(id)),
+            Some(_) => self.streams.outbox.push_back(id),
+        }
     }
 
     fn release(&mut self, is_told: bool, now: Instant) {
+        self.close_data_streams();
         self.transactions.clear();
         self.outbox.clear();
         self.held = Held::default();
@@ -382,6 +399,7 @@ impl Client {
     }
 
     fn over(&mut self) {
+        self.close_data_streams();
         self.phase = Phase::Over;
         self.transactions.clear();
         self.outbox.clear();

@@ -1,6 +1,8 @@
 //! The client against a server that answers what the test wants, where no other server does.
 
 mod sending;
+mod streams;
+mod terms;
 
 use core::time::Duration;
 use std::net::SocketAddr;
@@ -293,7 +295,7 @@ fn only_signed_answers_count_once_there_is_a_key() {
 
 #[test]
 fn each_refusal_has_its_meaning() {
-    for code in [400, 403, 437, 440, 442, 486, 500, 508] {
+    for code in [400, 403, 437, 442, 486, 500, 508] {
         let mut bench = Bench::plain(Transport::Udp);
         let request = bench.asked();
         bench.challenge(&request, 401);
@@ -324,22 +326,51 @@ fn each_refusal_has_its_meaning() {
 
 #[test]
 fn a_server_that_insists_on_who_has_allocated_gets_that_one() {
-    let mut bench = Bench::plain(Transport::Udp);
-    bench.allocate();
-    bench.client.set_credentials(LongTermCredentials::new("1700:alice", "other").unwrap(), bench.now);
-    let request = bench.next_request();
-    assert_eq!(Message::parse(&request).unwrap().get(AttributeType::USERNAME), Some(&b"1700:alice"[..]));
     let theirs = LongTermCredentials::new("1700:alice", "other").unwrap();
     let key = LongTermKey::Sha1(IntegrityKey::new(&PasswordAlgorithm::Md5.key(&theirs, b"here")));
-    bench.hear(&answer(&request, Class::Error, Some(&key), |writer| {
-        writer.error_code(ErrorCode { code: 441, reason: "No" });
-    }));
-    let request = bench.asked();
-    let message = Message::parse(&request).unwrap();
-    assert_eq!(message.get(AttributeType::USERNAME), Some(&b"alice"[..]));
-    assert!(bench.key().check(&message).is_ok());
-    bench.grant(&request, 600);
-    assert_eq!(bench.events(), []);
+    // coturn does not sign that.
+    for (transport, key) in [(Transport::Udp, Some(&key)), (Transport::Udp, None), (Transport::Tcp, None)] {
+        let insist = |bench: &mut Bench, request: &[u8]| {
+            bench.hear(&answer(request, Class::Error, key, |writer| {
+                writer.error_code(ErrorCode { code: 441, reason: "No" });
+            }));
+        };
+        let mut bench = Bench::plain(transport);
+        bench.allocate();
+        bench.client.set_credentials(theirs.clone(), bench.now);
+        for peer in ["198.51.100.1", "198.51.100.2"] {
+            bench.client.permit(peer.parse().unwrap(), bench.now).unwrap();
+        }
+        for request in bench.sent() {
+            assert_eq!(Message::parse(&request).unwrap().get(AttributeType::USERNAME), Some(&b"1700:alice"[..]));
+            insist(&mut bench, &request);
+            let request = bench.asked();
+            let message = Message::parse(&request).unwrap();
+            assert_eq!(message.get(AttributeType::USERNAME), Some(&b"alice"[..]));
+            assert!(bench.key().check(&message).is_ok());
+            bench.grant(&request, 600);
+            assert!(matches!(bench.events()[..], [Event::Permitted(_)]));
+        }
+        assert_eq!(bench.client.counters(), Counters::default());
+        // Who is that one already has nobody to go back to.
+        let request = bench.next_request();
+        insist(&mut bench, &request);
+        assert_eq!(bench.client.counters().bad_integrity, 1);
+    }
+}
+
+#[test]
+fn both_families_are_asked_for_by_the_number_that_coturn_knows_too() {
+    for family in [Family::Ipv4, Family::Ipv6, Family::Both] {
+        let mut bench = Bench::with(Config { family, ..Config::new(address(SERVER), Transport::Udp, alice()) });
+        let request = bench.asked();
+        let message = Message::parse(&request).unwrap();
+        for number in [0x8000, 0x8032] {
+            let asked = message.get(AttributeType(number));
+            assert_eq!(asked, (family == Family::Both).then_some(&[2, 0, 0, 0][..]));
+        }
+        assert_eq!(message.get(AttributeType::REQUESTED_ADDRESS_FAMILY).is_some(), family == Family::Ipv6);
+    }
 }
 
 fn redirect(request: &[u8], servers: &[&str], domain: Option<&str>) -> Vec<u8> {

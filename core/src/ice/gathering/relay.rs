@@ -111,7 +111,8 @@ impl Gathering {
             }
             turn::Event::CredentialsRefused(refusal) => self.tell(id, refusal.code, refusal.reason),
             turn::Event::Closed => self.drop_attempt(id, paths),
-            turn::Event::Permitted(_) | turn::Event::ChannelBound(_) | turn::Event::ChannelRefused(..) => {}
+            // Data goes on without a channel, and allocations for TCP are not asked for.
+            _ => {}
         }
     }
 

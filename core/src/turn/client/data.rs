@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::{Client, Outgoing, Transmit};
 use crate::Instant;
 use crate::stun::{AttributeType, BufferTooSmall, Class, Message, Method, TransactionId};
+use crate::turn::Relay;
 use crate::turn::frames::{
     CHANNEL_HEADER_LEN, Frames, Garbage, is_channel_data, read_channel_data, write_channel_data,
 };
@@ -45,6 +46,12 @@ pub enum SendError {
     Peer(SocketAddr),
     /// It has this many bytes, more than a datagram can carry.
     TooLong(usize),
+    /// The allocation relays streams: see [`Client::connect`].
+    OfStreams,
+    /// The allocation relays datagrams: see [`Client::send`].
+    OfDatagrams,
+    /// There is a connection to this peer already, or soon will be.
+    Connected(SocketAddr),
     /// There are too many peers, or too much waits for permissions already.
     Full,
     /// The server does not take the credentials, and the peer is not permitted yet.
@@ -61,6 +68,9 @@ impl fmt::Display for SendError {
             Self::Refused(peer) => write!(f, "the server does not let {peer} be reached"),
             Self::Peer(peer) => write!(f, "no peer can be at {peer}"),
             Self::TooLong(len) => write!(f, "{len} bytes are more than a datagram can carry"),
+            Self::OfStreams => f.write_str("the allocation relays streams, not datagrams"),
+            Self::OfDatagrams => f.write_str("the allocation relays datagrams, not streams"),
+            Self::Connected(peer) => write!(f, "there is a connection to {peer} already"),
             Self::Full => f.write_str("there are too many peers, or too much waits for permissions"),
             Self::NoCredentials => f.write_str("the server does not take the credentials"),
             Self::Buffer(error) => error.fmt(f),
@@ -154,6 +164,7 @@ impl Client {
         let now = { self.timeline }.advance(now);
         let way = self.check_peer(peer.ip()).map(|()| self.peers.way_to(peer, now));
         match way {
+            _ if self.config.relay == Relay::Tcp => 0,
             Ok(Way::Channel(number)) => Form::Channel(number).header_len(peer),
             Ok(Way::Indication) => Form::Indication.header_len(peer),
             _ => 0,
@@ -200,6 +211,9 @@ impl Client {
     fn begin_sending(&mut self, peer: SocketAddr, len: usize, now: Instant) -> Result<Option<Form>, SendError> {
         let now = self.timeline.advance(now);
         self.check_peer(peer.ip())?;
+        if self.config.relay == Relay::Tcp {
+            return Err(SendError::OfStreams);
+        }
         if peer.port() == 0 {
             return Err(SendError::Peer(peer));
         }
@@ -306,7 +320,7 @@ impl Client {
         self.settle(now);
     }
 
-    fn check_peer(&self, peer: IpAddr) -> Result<(), SendError> {
+    pub(super) fn check_peer(&self, peer: IpAddr) -> Result<(), SendError> {
         let allocation = self.allocation().ok_or(SendError::NotAllocated)?;
         if !allocation.has_family_of(peer) {
             return Err(SendError::Family(peer));
@@ -353,6 +367,7 @@ impl Client {
 
     fn handle_frame<'d>(&mut self, frame: &'d [u8], now: Instant) -> Option<PeerData<'d>> {
         if is_channel_data(frame) {
+            // None is bound where streams are relayed.
             let Some((number, data)) = read_channel_data(frame) else {
                 self.counters.malformed += 1;
                 return None;
@@ -364,6 +379,20 @@ impl Client {
             self.heard_at = now;
             return Some(PeerData { peer, data });
         }
+        let message = self.read_message(frame)?;
+        match (message.class(), message.method(), self.config.relay) {
+            (Class::Success | Class::Error, ..) => self.handle_answer(&message, None, now),
+            (Class::Indication, Method::DATA, Relay::Udp) => return self.handle_data(&message, now),
+            (Class::Indication, Method::CONNECTION_ATTEMPT, Relay::Tcp) => {
+                self.handle_connection_attempt(&message, now)
+            }
+            _ => self.counters.unexpected += 1,
+        }
+        None
+    }
+
+    /// Reads a message whose fingerprint is right or missing.
+    pub(super) fn read_message<'d>(&mut self, frame: &'d [u8]) -> Option<Message<'d>> {
         let Ok(message) = Message::parse(frame) else {
             self.counters.malformed += 1;
             return None;
@@ -372,17 +401,7 @@ impl Client {
             self.counters.bad_fingerprint += 1;
             return None;
         }
-        match message.class() {
-            Class::Success | Class::Error => {
-                self.handle_answer(&message, now);
-                None
-            }
-            Class::Indication if message.method() == Method::DATA => self.handle_data(&message, now),
-            Class::Indication | Class::Request => {
-                self.counters.unexpected += 1;
-                None
-            }
-        }
+        Some(message)
     }
 
     /// A Data indication (RFC 8656 section 11.4).
