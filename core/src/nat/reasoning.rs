@@ -85,7 +85,7 @@ impl<'a> Reasoning<'a> {
             mapping = Mapping::observed(base, &self.observations());
         }
         let Some(mapping) = mapping else {
-            return Err(visited.err().unwrap_or(Unknown::NoOtherAddress(server)).into());
+            return Err(first.err().or(visited.err()).unwrap_or(Unknown::NoOtherAddress(server)).into());
         };
         if let (false, Ok(before)) = (mapping.is_endpoint_independent(), first) {
             self.check_stable(before)?;
