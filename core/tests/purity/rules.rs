@@ -33,11 +33,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("stun", &[]),
     ("nat", &["stun"]),
     ("turn", &["stun"]),
-    ("ice", &["stun", "nat"]),
+    ("ice", &["stun", "nat", "turn"]),
     ("sdp", &["ice"]),
     ("jsep", &["ice", "sdp"]),
     (SESSION, &["sdp", "jsep"]),
-    ("peer", &["stun", "ice", "sdp", "jsep", SESSION]),
+    ("peer", &["stun", "nat", "ice", "sdp", "jsep", SESSION]),
     ("hub", &["ice", "peer"]),
 ];
 
