@@ -1,0 +1,580 @@
+//! The hard cases: what the server is told to do, and what must be seen.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use frazil::stun::Method;
+use serde_json::json;
+
+use crate::contestants::{Contestant, Program};
+use crate::running::Running;
+use crate::server::{Algorithms, Answer, PASSWORD, Script, Seen, Server, Transport, USER};
+use crate::stage::{Setting, Stage};
+use crate::verdict::{Mark, Verdict, errors, seconds, summary};
+
+/// How long an allocation, or an echo through it, may take.
+const PATIENCE: Duration = Duration::from_secs(45);
+/// How long a request that times out may take: RFC 8489 has 39.5 s.
+const TIMEOUT: Duration = Duration::from_secs(90);
+/// Longer than the lifetime of an allocation.
+const LIFETIME: Duration = Duration::from_secs(640);
+
+/// A hard case.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Case {
+    Plain(Transport),
+    Ipv6Server,
+    BothFamilies,
+    Redirect,
+    RedirectLoop,
+    StalePermission,
+    StaleRefresh,
+    Mismatch,
+    Restarted,
+    StreamDropped,
+    Sha256,
+    Userhash,
+    Downgrade,
+    Renewed,
+    WrongPassword,
+    Quota,
+    SilentServer,
+    Garbage(Transport),
+    RelayOnly,
+    SeveralServers,
+    Released,
+}
+
+/// All of them, in the order of the rows.
+pub(crate) const CASES: [Case; 24] = [
+    Case::Plain(Transport::Udp),
+    Case::Plain(Transport::Tcp),
+    Case::Plain(Transport::Tls),
+    Case::Ipv6Server,
+    Case::BothFamilies,
+    Case::Redirect,
+    Case::RedirectLoop,
+    Case::StalePermission,
+    Case::StaleRefresh,
+    Case::Mismatch,
+    Case::Restarted,
+    Case::StreamDropped,
+    Case::Sha256,
+    Case::Userhash,
+    Case::Downgrade,
+    Case::Renewed,
+    Case::WrongPassword,
+    Case::Quota,
+    Case::SilentServer,
+    Case::Garbage(Transport::Udp),
+    Case::Garbage(Transport::Tcp),
+    Case::RelayOnly,
+    Case::SeveralServers,
+    Case::Released,
+];
+
+impl Case {
+    /// The row's head.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Plain(Transport::Udp) => "TURN over UDP",
+            Self::Plain(Transport::Tcp) => "TURN over TCP",
+            Self::Plain(Transport::Tls) => "TURN over TLS",
+            Self::Ipv6Server => "server at an IPv6 address",
+            Self::BothFamilies => "relayed addresses of both families",
+            Self::Redirect => "ALTERNATE-SERVER (300) followed",
+            Self::RedirectLoop => "two servers that redirect to each other",
+            Self::StalePermission => "nonce out of date (438) at CreatePermission or ChannelBind",
+            Self::StaleRefresh => "nonce out of date (438) at Refresh",
+            Self::Mismatch => "437 answered by a fresh port",
+            Self::Restarted => "server restarted, UDP: noticed and replaced",
+            Self::StreamDropped => "server restarted, TCP: noticed and replaced",
+            Self::Sha256 => "SHA-256 used when offered",
+            Self::Userhash => "USERHASH used when offered",
+            Self::Downgrade => "stripped list of password algorithms refused",
+            Self::Renewed => "credentials renewed in mid-session",
+            Self::WrongPassword => "wrong password told: code and server",
+            Self::Quota => "quota (486) told: code and server",
+            Self::SilentServer => "a silent server delays nothing else",
+            Self::Garbage(Transport::Tcp) => "server answers garbage, TCP",
+            Self::Garbage(_) => "server answers garbage, UDP",
+            Self::RelayOnly => "relay-only policy",
+            Self::SeveralServers => "two TURN and two STUN servers at once",
+            Self::Released => "allocation released on close",
+        }
+    }
+
+    /// What the cell asks and how.
+    pub(crate) fn explanation(self) -> &'static str {
+        match self {
+            Self::Plain(_) => "an allocation, and data through it and back, within 45 s",
+            Self::Ipv6Server => "the same, where the server's URL has an IPv6 address",
+            Self::BothFamilies => {
+                "a relayed address of IPv4 and one of IPv6 from one server, where a setting asks for it"
+            }
+            Self::Redirect => "a signed 300 to the signed Allocate; the other server must be asked and data must flow",
+            Self::RedirectLoop => "as before, round in circles; at most 12 signed Allocates in 20 s, and an end",
+            Self::StalePermission => {
+                "the nonce changes when the first CreatePermission or ChannelBind is there; data must flow"
+            }
+            Self::StaleRefresh => {
+                "the nonce changes when the first Refresh is there; one must succeed in the lifetime of 600 s"
+            }
+            Self::Mismatch => "437 to the first port for ever; an Allocate from another one must succeed within 45 s",
+            Self::Restarted => {
+                "the server forgets all allocations and nonces while data flows; within 640 s there must be a new allocation \
+                 (partly: the application is told, and may make one)"
+            }
+            Self::StreamDropped => "the same over TCP, where the stream is closed as well; within 90 s",
+            Self::Sha256 => "the server offers SHA-256 and MD5 (RFC 8489 section 9.2); which key signs Allocate",
+            Self::Userhash => "the same server offers user name anonymity; whether Allocate has USERHASH",
+            Self::Downgrade => {
+                "the nonce announces password algorithms, the list is not there; no signed Allocate may be sent (RFC 8489 \
+                 section 9.2.5)"
+            }
+            Self::Renewed => {
+                "other credentials are given while data flows, and the server takes only these from then on; a Refresh \
+                 must succeed with them"
+            }
+            Self::WrongPassword => "the application must be told 401 and the server (partly: one of them)",
+            Self::Quota => "the application must be told 486 and the server (partly: one of them)",
+            Self::SilentServer => {
+                "a TURN server that never answers, before a good TURN and a good STUN server; a candidate of a good one \
+                 must come within 2 s of the first candidate of all, and gathering must end within 90 s"
+            }
+            Self::Garbage(_) => "gathering must end within 90 s and the program must live",
+            Self::RelayOnly => {
+                "only relayed candidates, and all data through the server, where host candidates would connect"
+            }
+            Self::SeveralServers => "all four must be asked",
+            Self::Released => "Refresh with lifetime 0 within 10 s of the call",
+        }
+    }
+
+    /// Whether it lasts as long as an allocation.
+    pub(crate) fn is_long(self) -> bool {
+        matches!(self, Self::StaleRefresh | Self::Restarted | Self::Renewed)
+    }
+
+    /// Whether it asks what gathers rather than the TURN client alone.
+    fn asks_agent(self) -> bool {
+        matches!(self, Self::SilentServer | Self::RelayOnly | Self::SeveralServers)
+    }
+
+    /// Plays it with a contestant.
+    pub(crate) async fn play(self, stage: &Stage, contestant: &Contestant) -> io::Result<Verdict> {
+        let program = match contestant.agent {
+            Some(agent) if self.asks_agent() || self == Self::Mismatch => agent,
+            None if self.asks_agent() => return Ok(Verdict::no_api(contestant.without_agent)),
+            _ => contestant.client,
+        };
+        let helper = if matches!(self, Self::SilentServer | Self::RelayOnly | Self::SeveralServers) {
+            stage.open_server(Script::default()).await?
+        } else {
+            stage.server(Script::default()).await?
+        };
+        let play = Play { stage, program, helper };
+        match self {
+            Self::Plain(transport) => play.plain(transport).await,
+            Self::Ipv6Server => play.ipv6_server().await,
+            Self::BothFamilies => play.both_families().await,
+            Self::Redirect => play.redirect().await,
+            Self::RedirectLoop => play.redirect_loop().await,
+            Self::StalePermission => play.stale_permission().await,
+            Self::StaleRefresh => play.stale_refresh().await,
+            Self::Mismatch => play.mismatch().await,
+            Self::Restarted => play.restarted(Transport::Udp, LIFETIME).await,
+            Self::StreamDropped => play.restarted(Transport::Tcp, TIMEOUT).await,
+            Self::Sha256 | Self::Userhash => play.algorithms(self == Self::Sha256).await,
+            Self::Downgrade => play.downgrade().await,
+            Self::Renewed => play.renewed().await,
+            Self::WrongPassword => play.refused(Script::default(), "wrong", 401).await,
+            Self::Quota => {
+                let script = Script { refuse: Some((486, "Allocation Quota Reached")), ..Script::default() };
+                play.refused(script, PASSWORD, 486).await
+            }
+            Self::SilentServer => play.silent_server().await,
+            Self::Garbage(transport) => play.garbage(transport).await,
+            Self::RelayOnly => play.relay_only().await,
+            Self::SeveralServers => play.several_servers().await,
+            Self::Released => play.released().await,
+        }
+    }
+}
+
+/// One contestant in one case.
+struct Play<'a> {
+    stage: &'a Stage,
+    program: Program,
+    /// Works always, for what a program needs beside.
+    helper: Server,
+}
+
+impl Play<'_> {
+    fn start(&self, setting: &Setting) -> io::Result<Running> {
+        self.stage.start(self.program, setting, &self.helper)
+    }
+
+    /// An allocation, and data through it and back.
+    async fn flows(&self, server: &Server, running: &mut Running) -> Verdict {
+        let echoes =
+            running.until(PATIENCE, |running| running.said("echo").len() >= 2 || running.no_api().is_some()).await;
+        if let Some(what) = running.no_api() {
+            return Verdict::no_api(&what);
+        }
+        let relay = running.candidates("relay").first().map(|line| seconds(line.after));
+        match (echoes, relay) {
+            (true, _) if server.relayed() == 0 => {
+                Verdict::new(Mark::No, format!("data flows, but not through the server; {}", summary(&server.seen())))
+            }
+            (true, relay) => {
+                let echo = running.said("echo").first().map(|line| seconds(line.after)).unwrap_or_default();
+                let relay = relay.map(|after| format!("candidate after {after}, ")).unwrap_or_default();
+                Verdict::new(Mark::Yes, format!("{relay}data after {echo}"))
+            }
+            (false, Some(after)) => Verdict::new(
+                Mark::No,
+                format!("candidate after {after}, no data; {}; {}", errors(running), summary(&server.seen())),
+            ),
+            (false, None) => {
+                Verdict::new(Mark::No, format!("no candidate; {}; {}", errors(running), summary(&server.seen())))
+            }
+        }
+    }
+
+    async fn plain(&self, transport: Transport) -> io::Result<Verdict> {
+        let server = self.stage.server(Script::default()).await?;
+        let mut running = self.start(&Setting::one(server.url(transport)))?;
+        Ok(self.flows(&server, &mut running).await)
+    }
+
+    async fn ipv6_server(&self) -> io::Result<Verdict> {
+        let server = self.stage.server_on_ipv6(Script::default()).await?;
+        let mut running = self.start(&Setting::one(server.url(Transport::Udp)))?;
+        Ok(self.flows(&server, &mut running).await)
+    }
+
+    async fn both_families(&self) -> io::Result<Verdict> {
+        let server = self.stage.server(Script::default()).await?;
+        let setting = Setting { wants_both_families: true, ..Setting::one(server.url(Transport::Udp)) };
+        let mut running = self.start(&setting)?;
+        let has = |running: &Running, is_ipv6: bool| {
+            let is = |address: &str| (address.matches(':').count() > 1) == is_ipv6;
+            running.candidates("relay").iter().any(|line| is(line.text("address")))
+        };
+        let both = |running: &Running| has(running, false) && has(running, true);
+        running.until(PATIENCE, |running| both(running) || running.no_api().is_some()).await;
+        if let Some(what) = running.no_api() {
+            return Ok(Verdict::no_api(&what));
+        }
+        let addresses: Vec<_> =
+            running.candidates("relay").iter().map(|line| line.text("address").to_owned()).collect();
+        let evidence = format!("relayed: {}; {}", addresses.join(" and "), summary(&server.seen()));
+        Ok(Verdict::yes_if(both(&running), evidence))
+    }
+
+    async fn redirect(&self) -> io::Result<Verdict> {
+        let target = self.stage.server(Script::default()).await?;
+        let script = Script { redirect: Some(target.address()), ..Script::default() };
+        let server = self.stage.server(script).await?;
+        let mut running = self.start(&Setting::one(server.url(Transport::Udp)))?;
+        let is_over = |running: &Running| {
+            running.said("echo").len() >= 2
+                || (running.candidates("relay").is_empty() && !running.said("gathered").is_empty())
+        };
+        running.until(PATIENCE, is_over).await;
+        if target.seen().is_empty() {
+            let evidence = format!("the other server was not asked; {}; {}", errors(&running), summary(&server.seen()));
+            return Ok(Verdict::new(Mark::No, evidence));
+        }
+        Ok(self.flows(&target, &mut running).await)
+    }
+
+    async fn redirect_loop(&self) -> io::Result<Verdict> {
+        let other = self.stage.server(Script::default()).await?;
+        let script = Script { redirect: Some(other.address()), ..Script::default() };
+        let server = self.stage.server(script).await?;
+        other.change(|script| script.redirect = Some(server.address()));
+        let mut running = self.start(&Setting::one(server.url(Transport::Udp)))?;
+        running.until(Duration::from_secs(20), |_| false).await;
+        let signed = |server: &Server| server.seen().iter().filter(|seen| seen.is_signed).count();
+        let asked = signed(&server) + signed(&other);
+        let evidence = format!("{asked} signed Allocates in 20 s; {}", errors(&running));
+        if signed(&other) == 0 {
+            return Ok(Verdict::new(Mark::Void, "follows no redirection"));
+        }
+        let has_ended = !running.said("gathered").is_empty() || !running.said("error").is_empty();
+        Ok(Verdict::yes_if(asked <= 12 && has_ended && running.is_running(), evidence))
+    }
+
+    async fn stale_permission(&self) -> io::Result<Verdict> {
+        let server = self.stage.server(Script { is_stale_for_data: true, ..Script::default() }).await?;
+        let mut running = self.start(&Setting::one(server.url(Transport::Udp)))?;
+        let verdict = self.flows(&server, &mut running).await;
+        let evidence = format!("{}; {}", verdict.evidence, summary(&server.seen()));
+        Ok(Verdict { evidence, ..verdict })
+    }
+
+    async fn stale_refresh(&self) -> io::Result<Verdict> {
+        let server = self.stage.server(Script { stale_at: Some(Method::REFRESH), ..Script::default() }).await?;
+        let mut running = self.start(&Setting::one(server.url(Transport::Udp)))?;
+        let is_refreshed = |answer: Answer| {
+            move |seen: &Seen| seen.method == Method::REFRESH && !seen.is_release && seen.answer == answer
+        };
+        let survives = |seen: &[Seen]| {
+            let stale = seen.iter().position(is_refreshed(Answer::Error(438)));
+            stale.is_some_and(|stale| seen[stale..].iter().any(is_refreshed(Answer::Success)))
+        };
+        let survived = running.until(LIFETIME, |_| survives(&server.seen())).await;
+        let evidence =
+            format!("after {}: {}; {}", seconds(running.elapsed()), summary(&server.seen()), errors(&running));
+        Ok(Verdict::yes_if(survived, evidence))
+    }
+
+    async fn mismatch(&self) -> io::Result<Verdict> {
+        let server = self.stage.server(Script { has_mismatch: true, ..Script::default() }).await?;
+        let mut running = self.start(&Setting::one(server.url(Transport::Udp)))?;
+        let is_granted = |seen: &Seen| seen.method == Method::ALLOCATE && seen.answer == Answer::Success;
+        let granted = running.until(PATIENCE, |_| server.seen().iter().any(is_granted)).await;
+        Ok(Verdict::yes_if(granted, format!("{}; {}", summary(&server.seen()), errors(&running))))
+    }
+
+    async fn restarted(&self, transport: Transport, limit: Duration) -> io::Result<Verdict> {
+        let server = self.stage.server(Script::default()).await?;
+        let mut running = self.start(&Setting::one(server.url(transport)))?;
+        let before = self.flows(&server, &mut running).await;
+        if before.mark != Mark::Yes {
+            return Ok(Verdict::new(Mark::Void, before.evidence));
+        }
+        let restarted_at = Instant::now();
+        server.restart();
+        let is_new =
+            |seen: &Seen| seen.method == Method::ALLOCATE && seen.answer == Answer::Success && seen.at > restarted_at;
+        let is_replaced = running.until(limit, |_| server.seen().iter().any(is_new)).await;
+        let after = |at: Instant| seconds(at.saturating_duration_since(restarted_at));
+        if is_replaced {
+            let at = server.seen().iter().find(|seen| is_new(seen)).map(|seen| after(seen.at)).unwrap_or_default();
+            return Ok(Verdict::new(Mark::Yes, format!("a new allocation {at} after the restart")));
+        }
+        let told = running.lines().into_iter().find(|line| {
+            line.at > restarted_at
+                && matches!(line.is.as_str(), "lost" | "state" | "error")
+                && line.text("state") != "connected"
+        });
+        let seen: Vec<Seen> = server.seen().into_iter().filter(|seen| seen.at > restarted_at).collect();
+        Ok(match told {
+            Some(line) => {
+                let said = if line.is == "state" { line.text("state") } else { line.text("text") };
+                let evidence =
+                    format!("told \"{said}\" {} after the restart, not replaced; {}", after(line.at), summary(&seen));
+                Verdict::new(Mark::Partly, evidence)
+            }
+            None => Verdict::new(Mark::No, format!("nothing told in {}; {}", seconds(limit), summary(&seen))),
+        })
+    }
+
+    async fn algorithms(&self, is_about_sha256: bool) -> io::Result<Verdict> {
+        let server = self.stage.server(Script { algorithms: Algorithms::Offered, ..Script::default() }).await?;
+        let setting = Setting { wants_sha256: true, ..Setting::one(server.url(Transport::Udp)) };
+        let mut running = self.start(&setting)?;
+        let flows = self.flows(&server, &mut running).await;
+        let seen = server.seen();
+        let signed: Vec<&Seen> = seen.iter().filter(|seen| seen.method == Method::ALLOCATE && seen.is_signed).collect();
+        let used = signed.iter().any(|seen| if is_about_sha256 { seen.has_sha256 } else { seen.has_userhash });
+        let how = match (is_about_sha256, used) {
+            (true, true) => "signed with SHA-256",
+            (true, false) => "signed with MD5 and SHA-1",
+            (false, true) => "USERHASH",
+            (false, false) => "USERNAME in clear",
+        };
+        let how = if signed.is_empty() { "nothing signed" } else { how };
+        Ok(Verdict::yes_if(used && flows.mark == Mark::Yes, format!("{how}; {}", flows.evidence)))
+    }
+
+    async fn downgrade(&self) -> io::Result<Verdict> {
+        let server = self.stage.server(Script { algorithms: Algorithms::Stripped, ..Script::default() }).await?;
+        let mut running = self.start(&Setting::one(server.url(Transport::Udp)))?;
+        let has_signed = |server: &Server| server.seen().iter().any(|seen| seen.is_signed);
+        running.until(Duration::from_secs(20), |_| has_signed(&server)).await;
+        if server.seen().is_empty() {
+            return Ok(Verdict::new(Mark::Void, "the server was not asked"));
+        }
+        Ok(Verdict::yes_if(!has_signed(&server), format!("{}; {}", summary(&server.seen()), errors(&running))))
+    }
+
+    async fn renewed(&self) -> io::Result<Verdict> {
+        let server = self.stage.server(Script::default()).await?;
+        let mut running = self.start(&Setting::one(server.url(Transport::Udp)))?;
+        let before = self.flows(&server, &mut running).await;
+        if before.mark != Mark::Yes {
+            return Ok(Verdict::new(Mark::Void, before.evidence));
+        }
+        server.change(|script| script.user = ("bob".to_owned(), "renewed".to_owned()));
+        running.tell(json!({ "do": "renew", "username": "bob", "password": "renewed" })).await;
+        let is_good = |seen: &Seen| {
+            seen.method == Method::REFRESH && seen.answer == Answer::Success && seen.user.as_deref() == Some("bob")
+        };
+        let renewed =
+            running.until(LIFETIME, |running| running.no_api().is_some() || server.seen().iter().any(is_good)).await;
+        if let Some(what) = running.no_api() {
+            return Ok(Verdict::no_api(&what));
+        }
+        let of_bob = server.seen().iter().filter(|seen| seen.user.as_deref() == Some("bob")).count();
+        let evidence = format!(
+            "after {}: {of_bob} requests with the new name; {}; {}",
+            seconds(running.elapsed()),
+            summary(&server.seen()),
+            errors(&running)
+        );
+        Ok(Verdict::yes_if(renewed, evidence))
+    }
+
+    async fn refused(&self, script: Script, password: &str, code: u64) -> io::Result<Verdict> {
+        let server = self.stage.server(script).await?;
+        let mut setting = Setting::one(server.url(Transport::Udp));
+        setting.servers[0] = (setting.servers[0].0.clone(), USER.to_owned(), password.to_owned());
+        let mut running = self.start(&setting)?;
+        let tells = |running: &Running| {
+            let digits = code.to_string();
+            let is_it = |line: &crate::running::Line| line.what["code"] == code || line.text("text").contains(&digits);
+            running.said("error").into_iter().find(is_it)
+        };
+        running.until(TIMEOUT, |running| tells(running).is_some()).await;
+        let tried = summary(&server.seen());
+        Ok(match tells(&running) {
+            Some(line) if line.what["url"].is_string() => {
+                Verdict::new(Mark::Yes, format!("{}; {tried}", errors(&running)))
+            }
+            Some(_) => Verdict::new(Mark::Partly, format!("no server named: {}; {tried}", errors(&running))),
+            None => Verdict::new(Mark::No, format!("{}; {tried}", errors(&running))),
+        })
+    }
+
+    async fn silent_server(&self) -> io::Result<Verdict> {
+        let silent = self.stage.open_server(Script { is_silent: true, ..Script::default() }).await?;
+        let turn = self.stage.open_server(Script::default()).await?;
+        let stun = format!("stun:{}", self.helper.address());
+        let urls = vec![silent.url(Transport::Udp), turn.url(Transport::Udp), stun];
+        let mut running = self.start(&Setting { is_open: true, ..Setting::several(urls) })?;
+        running.until(TIMEOUT, |running| !running.said("gathered").is_empty()).await;
+        let first = running.said("candidate").first().map(|line| line.after);
+        let kinds = ["relay", "srflx"].map(|kind| running.candidates(kind).first().map(|line| line.after));
+        // No NAT is there: a reflexive candidate is that of the host, and need not be told.
+        let good = kinds.into_iter().flatten().min();
+        let complete = running.said("gathered").first().map(|line| line.after);
+        let after = |time: Option<Duration>| time.map_or_else(|| "never".to_owned(), seconds);
+        let asked_both = !turn.seen().is_empty() && !silent.seen().is_empty();
+        let evidence = format!(
+            "first candidate after {}, of the good TURN server {}, complete {}{}",
+            after(first),
+            after(kinds[0]),
+            after(complete),
+            if asked_both { "" } else { "; only one of the TURN servers was asked" },
+        );
+        let Some(first) = first else { return Ok(Verdict::new(Mark::No, evidence)) };
+        let in_time =
+            good.map_or(!asked_both && first < Duration::from_secs(3), |good| good - first < Duration::from_secs(2));
+        // Everything at once at the end is a delay, if it is not the silent server's first second.
+        let trickles =
+            complete.is_none_or(|complete| complete - first > Duration::from_secs(1)) || first < Duration::from_secs(3);
+        Ok(Verdict::new(
+            match (in_time && trickles && complete.is_some(), complete.is_some() && good.is_some()) {
+                (true, _) if asked_both => Mark::Yes,
+                (true, _) | (_, true) => Mark::Partly,
+                _ => Mark::No,
+            },
+            evidence,
+        ))
+    }
+
+    async fn garbage(&self, transport: Transport) -> io::Result<Verdict> {
+        let server = self.stage.server(Script { is_garbage: true, ..Script::default() }).await?;
+        let mut running = self.start(&Setting::one(server.url(transport)))?;
+        let has_ended = |running: &Running| !running.said("gathered").is_empty() || running.no_api().is_some();
+        running.until(TIMEOUT, has_ended).await;
+        if let Some(what) = running.no_api() {
+            return Ok(Verdict::no_api(&what));
+        }
+        let lives = running.is_running();
+        let gathered = running.said("gathered").first().map(|line| seconds(line.after));
+        let ended = gathered
+            .clone()
+            .map_or_else(|| "gathering does not end".to_owned(), |after| format!("ended after {after}"));
+        let lives_on = if lives { "" } else { "; the program has died" };
+        let evidence = format!("{ended}{lives_on}; {}; {}", errors(&running), summary(&server.seen()));
+        if server.seen().is_empty() {
+            return Ok(Verdict::new(Mark::Void, format!("the server was not asked; {evidence}")));
+        }
+        Ok(Verdict::yes_if(gathered.is_some() && lives, evidence))
+    }
+
+    async fn relay_only(&self) -> io::Result<Verdict> {
+        let server = self.stage.open_server(Script::default()).await?;
+        let urls = vec![server.url(Transport::Udp)];
+        let mut running = self.start(&Setting { is_open: true, is_relay_only: true, ..Setting::several(urls) })?;
+        let verdict = self.flows(&server, &mut running).await;
+        if verdict.mark == Mark::NoApi {
+            return Ok(verdict);
+        }
+        // Some more of it, to see which way it goes.
+        let (echoes, relayed) = (running.said("echo").len(), server.relayed());
+        running.until(Duration::from_secs(6), |_| false).await;
+        let (echoes, relayed) = (running.said("echo").len() - echoes, server.relayed() - relayed);
+        let others: Vec<_> = running
+            .said("candidate")
+            .iter()
+            .filter(|line| line.text("kind") != "relay")
+            .map(|line| line.text("kind").to_owned())
+            .collect();
+        let shown = if others.is_empty() { "none".to_owned() } else { others.join(" and ") };
+        let evidence = format!(
+            "candidates that are not relayed: {shown}; {echoes} echoes with {relayed} relayed datagrams in 6 s"
+        );
+        Ok(Verdict::yes_if(
+            verdict.mark == Mark::Yes && others.is_empty() && echoes > 0 && relayed >= echoes as u64,
+            evidence,
+        ))
+    }
+
+    async fn several_servers(&self) -> io::Result<Verdict> {
+        let mut servers = Vec::new();
+        for _ in 0..4 {
+            servers.push(self.stage.open_server(Script::default()).await?);
+        }
+        let url = |(n, server): (usize, &Server)| match n {
+            0 | 1 => server.url(Transport::Udp),
+            _ => format!("stun:{}", server.address()),
+        };
+        let urls = servers.iter().enumerate().map(url).collect();
+        let mut running = self.start(&Setting { is_open: true, ..Setting::several(urls) })?;
+        running.until(PATIENCE, |running| !running.said("gathered").is_empty()).await;
+        let asked: Vec<bool> = servers.iter().map(|server| !server.seen().is_empty()).collect();
+        let count = |range: std::ops::Range<usize>| asked[range].iter().filter(|asked| **asked).count();
+        let relays = running.candidates("relay").len();
+        let evidence = format!(
+            "{} of 2 TURN and {} of 2 STUN servers asked; {relays} relayed candidates",
+            count(0..2),
+            count(2..4)
+        );
+        Ok(Verdict::yes_if(asked.iter().all(|asked| *asked), evidence))
+    }
+
+    async fn released(&self) -> io::Result<Verdict> {
+        let server = self.stage.server(Script::default()).await?;
+        let mut running = self.start(&Setting::one(server.url(Transport::Udp)))?;
+        let before = self.flows(&server, &mut running).await;
+        if before.mark != Mark::Yes {
+            return Ok(Verdict::new(Mark::Void, before.evidence));
+        }
+        let closed_at = Instant::now();
+        running.close().await;
+        let release = server.seen().into_iter().find(|seen| seen.is_release && seen.answer == Answer::Success);
+        Ok(match release {
+            Some(seen) => {
+                let after = seconds(seen.at.saturating_duration_since(closed_at));
+                Verdict::new(Mark::Yes, format!("Refresh with lifetime 0 after {after}"))
+            }
+            None => Verdict::new(Mark::No, summary(&server.seen())),
+        })
+    }
+}
