@@ -14,6 +14,7 @@ mod repository;
 mod setup;
 mod step;
 mod suite;
+mod turn_peers;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,9 @@ cargo xtask <command>
                                  other implementations beside and counts instructions
   nat-matrix ten-by-ten          agents with ten candidates each, of which only the relayed ones connect
        [--peers]
+  turn-peers [--only WORD]       what other TURN clients and ICE agents do in the hard cases, against a server that is told
+       [--with WORD] [--page F]  what to do; a quarter of an hour; only cases or implementations whose names contain WORD;
+                                 writes docs/turn-peers.md, or a part of it to the output
   fuzz TARGET [--seconds N]      runs one fuzz target, for ever unless told how long; what follows `--` goes to
        [--sanitize] [-- …]       libFuzzer; --sanitize builds it with AddressSanitizer
 ";
@@ -43,6 +47,7 @@ fn main() -> ExitCode {
         Some("test") => suite::run(&repository, arguments.collect()),
         Some("setup") => suite::set_up(&repository, arguments.collect()),
         Some("nat-matrix") => nat_matrix::run(&repository, arguments.collect()),
+        Some("turn-peers") => turn_peers::run(&repository, arguments.collect()),
         Some("fuzz") => fuzz::run(&repository, arguments.collect()),
         Some("help" | "--help" | "-h") => {
             print!("{HELP}");
