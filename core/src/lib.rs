@@ -9,6 +9,7 @@
 //! The rooms, from the ground up; a room knows only those below it:
 //!
 //! - [`stun`]: the message codec, integrity and transactions (RFC 8489)
+//! - [`nat`]: how the NATs before a socket behave, and the discovery of it (RFC 4787, RFC 5780)
 //! - [`turn`]: the client of one allocation on a TURN server (RFC 8656)
 //! - [`ice`]: candidates, check lists, checks, nomination, consent, over UDP and TCP (RFC 8445, 8838, 7675, 6544)
 //! - [`sdp`]: session descriptions: parse, model, write (RFC 8866, 8839, 8843)
@@ -22,6 +23,7 @@
 pub mod hub;
 pub mod ice;
 pub mod jsep;
+pub mod nat;
 mod path;
 mod rng;
 pub mod sdp;

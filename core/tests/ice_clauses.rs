@@ -7,7 +7,9 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use frazil::ice::{Agent, CandidateKind, Config, Credentials, Event, LocalCandidate, PairState, Received, Role, State};
+use frazil::ice::{
+    Agent, CandidateKind, Config, Credentials, Event, LocalCandidate, PairState, Received, Role, Sent, State,
+};
 use frazil::stun::{AttributeType, Class, ErrorCode, IntegrityKey, Message, MessageWriter, Method, TransactionId};
 use frazil::stun::{RetransmissionConfig, xor_address};
 use frazil::{Instant, Path, Protocol};
@@ -115,7 +117,10 @@ fn first_check() -> (World, Datagram) {
 /// Over which path the agent may send data now.
 fn may_send(world: &mut World, agent: usize) -> Option<frazil::PathId> {
     let now = world.now;
-    world.agents[agent].send(1, now)
+    match world.agents[agent].send(&mut [0; 100], 1, now) {
+        Sent::Now(transmit) => Some(transmit.path),
+        Sent::Later | Sent::No => None,
+    }
 }
 
 fn left_pair(world: &World) -> frazil::ice::PairReport {
@@ -229,7 +234,7 @@ mod candidates {
         assert_eq!((last.message().class(), last.source), (Class::Success, other));
         let path = world.agents[LEFT].path_id(Path { protocol: Protocol::Udp, local: other, remote: address(R) });
         let now = world.now;
-        assert_eq!(world.agents[LEFT].handle_datagram(path, &[23; 40], now), Received::Application);
+        assert_eq!(world.agents[LEFT].handle_datagram(path, &[23; 40], now), Received::Application(&[23; 40]));
     }
 }
 

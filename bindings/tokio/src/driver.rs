@@ -24,10 +24,14 @@ use crate::pressure::{Held, Level, records};
 use crate::resolve::Resolver;
 use crate::shared::{Keeper, Shared, State};
 use crate::socket::{Inbound, Sent, Socket};
-use crate::stream::{Listener, News, READ, Streams};
+use crate::stream::{End, Listener, News, READ, Streams, Wanted};
+use crate::tls::Trust;
 
 /// How many batches of each socket, and answers of names, are taken before others have their turn.
 const TURN: usize = 4;
+
+/// How long the farewell of a closed peer may take, to the other side and to servers. The core wants less.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// How long the last datagrams of a closed peer may wait for the system to take them.
 const LAST_FLUSH: Duration = Duration::from_millis(250);
@@ -67,6 +71,7 @@ pub(crate) struct Driver {
     turns: Option<Turns>,
     responder: Responder,
     gathering: Gathering,
+    trust: Trust,
     /// None if the peer keeps the sockets that it began with.
     monitor: Option<Monitor>,
     /// A socket was lost and the core does not know yet.
@@ -83,6 +88,22 @@ pub(crate) struct Driver {
 struct Bound {
     socket: Socket,
     last: Option<(SocketAddr, PathId)>,
+    /// It was bound because the core asked for one more, and is no candidate.
+    spare: bool,
+}
+
+impl Bound {
+    fn new(socket: Socket) -> Self {
+        Self { socket, last: None, spare: false }
+    }
+}
+
+/// How a driver deals with what is around it.
+pub(crate) struct Around {
+    pub(crate) gathering: Gathering,
+    pub(crate) monitor: Option<Monitor>,
+    pub(crate) turns: Option<Turns>,
+    pub(crate) trust: Trust,
 }
 
 enum Told {
@@ -104,21 +125,20 @@ impl Driver {
         keeper: Weak<Keeper>,
         queue: Arc<Queue>,
         Gathered { sockets, listeners }: Gathered,
-        gathering: Gathering,
-        monitor: Option<Monitor>,
-        turns: Option<Turns>,
+        Around { gathering, monitor, turns, trust }: Around,
     ) -> Self {
         let gathered: Vec<Interface> = sockets.iter().map(|socket| socket.interface().clone()).collect();
         Self {
             shared,
             keeper,
             queue,
-            sockets: sockets.into_iter().map(|socket| Bound { socket, last: None }).collect(),
+            sockets: sockets.into_iter().map(Bound::new).collect(),
             listeners,
             streams: Streams::default(),
             resolver: Resolver::new(gathered.clone()),
             responder: Responder::new(gathered),
             gathering,
+            trust,
             monitor,
             lost: false,
             turns,
@@ -249,11 +269,11 @@ impl Driver {
             }
             None => false,
         });
-        let taken: Vec<&Interface> = self.sockets.iter().map(|bound| bound.socket.interface()).collect();
+        let taken: Vec<&Interface> = self.named_sockets().map(Socket::interface).collect();
         let lost = |address, error| Told::Event(Event::SocketLost { local: SocketAddr::new(address, 0), error });
         for (Interface { address, .. }, bound) in self.gathering.bind_new(listed.clone(), &taken) {
             match bound {
-                Ok(socket) => self.sockets.push(Bound { socket, last: None }),
+                Ok(socket) => self.sockets.push(Bound::new(socket)),
                 Err(error) => self.told.push_back(lost(address, error)),
             }
         }
@@ -271,7 +291,7 @@ impl Driver {
                 Err(error) => self.told.push_back(lost(address, error)),
             }
         }
-        let gathered: Vec<Interface> = self.sockets.iter().map(|bound| bound.socket.interface().clone()).collect();
+        let gathered: Vec<Interface> = self.named_sockets().map(Socket::interface).cloned().collect();
         self.resolver.set_interfaces(gathered.clone());
         self.responder.set_interfaces(gathered);
         let mut state = self.shared.lock();
@@ -280,15 +300,20 @@ impl Driver {
 
     /// All sockets, as the core is told of them.
     fn hosts(&self) -> Vec<HostSocket> {
-        let sockets = self.sockets.iter().map(|bound| bound.socket.host());
-        sockets.chain(self.listeners.iter().map(Listener::host)).collect()
+        self.named_sockets().map(Socket::host).chain(self.listeners.iter().map(Listener::host)).collect()
+    }
+
+    fn named_sockets(&self) -> impl Iterator<Item = &Socket> {
+        self.sockets.iter().filter(|bound| !bound.spare).map(|bound| &bound.socket)
     }
 
     /// Takes a socket away that will carry nothing any more.
     fn lose(&mut self, index: usize, error: std::io::Error) {
-        let local = self.sockets.swap_remove(index).socket.local();
-        self.told.push_back(Told::Event(Event::SocketLost { local, error }));
-        self.lost = true;
+        let Bound { socket, spare, .. } = self.sockets.swap_remove(index);
+        if !spare {
+            self.told.push_back(Told::Event(Event::SocketLost { local: socket.local(), error }));
+            self.lost = true;
+        }
     }
 
     fn poll_socket(&mut self, index: usize, cx: &mut Context<'_>, buffers: &mut Buffers) -> SocketTurn {
@@ -334,9 +359,20 @@ impl Driver {
         for news in news {
             turn.worked = true;
             let mut state = shared.lock();
+            let server = |state: &State, path| state.core.path(path).map(|path: frazil::Path| path.remote);
             match news {
-                News::Opened(path) => state.core.handle_stream_opened(path, shared.clock.now()),
-                News::Closed(path) => state.core.handle_stream_closed(path, shared.clock.now()),
+                News::Opened(path) => {
+                    if let Some(server) = server(&state, path).filter(|_| self.streams.leads_to_server(path)) {
+                        state.grounds.clear(server);
+                    }
+                    state.core.handle_stream_opened(path, shared.clock.now());
+                }
+                News::Closed(path, error) => {
+                    if let Some(server) = server(&state, path).filter(|_| state.core.is_server_stream(path)) {
+                        state.grounds.note(server, &error);
+                    }
+                    state.core.handle_stream_closed(path, shared.clock.now());
+                }
             }
             self.drain(&mut state, outbound);
         }
@@ -361,14 +397,14 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
         let now = shared.clock.now();
-        let mut reader = self.streams.lend_reader(path);
-        while let Some(datagram) = reader.read(&mut bytes) {
+        let Some(mut cut) = self.streams.lend_cut(path) else { return };
+        while let Some(datagram) = cut.read(&mut bytes) {
             self.take(&mut state, path, datagram, now, outbound);
             if !self.streams.contains(path) {
                 return;
             }
         }
-        self.streams.give_back(path, reader);
+        self.streams.give_back(path, cut);
     }
 
     /// Gives the core the batch that the socket received.
@@ -401,7 +437,7 @@ impl Driver {
         state.stats.datagrams_received += 1;
         state.stats.bytes_received += datagram.len() as u64;
         if shared.pressure.level() == Level::Free {
-            state.core.handle_datagram(path, datagram, now);
+            self.give(state, path, datagram, now);
             self.drain(state, outbound);
             return;
         }
@@ -409,10 +445,10 @@ impl Driver {
             self.held.hurry(now);
         }
         for record in records(datagram) {
-            if self.held.keep(shared.pressure.level(), path, record, now) {
+            if self.held.keep(shared.pressure.level(), path, &record, now) {
                 state.stats.records_held += 1;
             } else {
-                state.core.handle_datagram(path, record, now);
+                self.give(state, path, &record, now);
                 self.drain(state, outbound);
             }
         }
@@ -425,11 +461,19 @@ impl Driver {
         while let Some((path, record)) = self.held.release(shared.pressure.level()) {
             worked = true;
             let mut state = shared.lock();
-            state.core.handle_datagram(path, &record, shared.clock.now());
+            self.give(&mut state, path, &record, shared.clock.now());
             self.drain(&mut state, outbound);
         }
         self.flush(outbound);
         worked
+    }
+
+    fn give(&self, state: &mut State, path: PathId, datagram: &[u8], now: Instant) {
+        if self.streams.leads_to_server(path) {
+            state.core.handle_stream_data(path, datagram, now);
+        } else {
+            state.core.handle_datagram(path, datagram, now);
+        }
     }
 
     /// Takes out of the core all transmits and all events, until there are neither. Transmits are sent when
@@ -509,6 +553,10 @@ impl Driver {
     fn note(&mut self, event: peer::Event, state: &mut State) {
         let told = match event {
             peer::Event::NegotiationNeeded => Told::Event(Event::NegotiationNeeded),
+            peer::Event::IceGatheringStateChange(state) => Told::Event(Event::IceGatheringStateChange(state)),
+            peer::Event::IceCandidateError(error) => {
+                Told::Event(Event::IceCandidateError(state.grounds.complete(error)))
+            }
             peer::Event::SignalingStateChange(state) => Told::Event(Event::SignalingStateChange(state)),
             peer::Event::IceCandidate(candidate) => Told::Event(Event::IceCandidate(candidate)),
             peer::Event::IceStateChange(state) => Told::Event(Event::IceStateChange(state)),
@@ -517,10 +565,25 @@ impl Driver {
             peer::Event::IceRestartFailed(why) => Told::Event(Event::IceRestartFailed(why)),
             peer::Event::NetworkChange(change) => Told::Event(Event::NetworkChange(change)),
             peer::Event::Resolve { request, name } => Told::Resolve(request, name),
-            peer::Event::OpenStream { path, local, remote } => {
-                let bound = self.sockets.iter().find(|bound| bound.socket.local().ip() == local.ip());
-                let scope = bound.map_or(0, |bound| bound.socket.scope());
-                self.streams.open(path, local, remote, scope);
+            peer::Event::OpenStream { path, local, remote, tls } => {
+                let scope = self.socket_on(local.ip()).map_or(0, Socket::scope);
+                let to = if state.core.is_server_stream(path) {
+                    End::Server { tls: tls.map(|name| (name, self.trust.clone())) }
+                } else {
+                    End::Peer
+                };
+                self.streams.open(path, Wanted { local, remote, scope, to });
+                return;
+            }
+            peer::Event::OpenSocket { socket, local } => {
+                let bound = self.socket_on(local).and_then(|beside| self.gathering.bind_beside(beside).ok());
+                let local = bound.as_ref().map(Socket::local);
+                self.sockets.extend(bound.map(|socket| Bound { spare: true, ..Bound::new(socket) }));
+                state.core.handle_socket_opened(socket, local, self.shared.clock.now());
+                return;
+            }
+            peer::Event::CloseSocket { local } => {
+                self.sockets.retain(|bound| !bound.spare || bound.socket.local() != local);
                 return;
             }
             peer::Event::CloseStream { path } => {
@@ -559,6 +622,10 @@ impl Driver {
         self.told.push_back(told);
     }
 
+    fn socket_on(&self, address: IpAddr) -> Option<&Socket> {
+        self.named_sockets().find(|socket| socket.local().ip() == address)
+    }
+
     /// Passes on what the core told. The core's lock must be free: whoever is woken may want it, and a channel
     /// that nobody takes is closed here.
     fn tell(&mut self) {
@@ -567,6 +634,7 @@ impl Driver {
                 Told::Event(event) => {
                     match event {
                         Event::IceStateChange(state) => _ = self.shared.ice.send_replace(state),
+                        Event::IceGatheringStateChange(state) => _ = self.shared.gathering.send_replace(state),
                         Event::ConnectionStateChange(state) => _ = self.shared.connection.send_replace(state),
                         _ => {}
                     }
@@ -588,8 +656,8 @@ impl Driver {
         }
     }
 
-    /// Tells the application at once that all is over, and the other side as often as the core wants to, which
-    /// takes less than a second. What the other side sends meanwhile is of no interest.
+    /// Tells the application at once that all is over, then the other side as often as the core wants to, and gives
+    /// back to servers what they lent, which may take an answer or two. All this takes about a second at the most.
     async fn say_farewell(&mut self) {
         {
             let mut state = self.shared.lock();
@@ -599,19 +667,17 @@ impl Driver {
         }
         self.settle();
         self.end();
-        while self.deadline.is_some() {
-            poll_fn(|cx| {
-                self.sockets.retain_mut(|bound| !matches!(bound.socket.poll_flush(cx), Poll::Ready(Sent::Dead(_))));
-                self.timer.as_mut().poll(cx)
-            })
-            .await;
-            {
-                let mut state = self.shared.lock();
-                let now = self.shared.clock.now();
-                state.core.handle_timeout(now);
+        self.listeners.clear();
+        self.monitor = None;
+        let farewell = async {
+            while self.deadline.is_some() {
+                poll_fn(|cx| self.poll_turn(cx)).await;
+                self.settle();
+                // Others have their turn, whatever comes.
+                tokio::task::yield_now().await;
             }
-            self.settle();
-        }
+        };
+        let _ = tokio::time::timeout(FAREWELL, farewell).await;
         let flushed = poll_fn(|cx| {
             self.sockets.retain_mut(|bound| bound.socket.poll_flush(cx).is_pending());
             if self.sockets.is_empty() { self.streams.poll_parted(cx) } else { Poll::Pending }
@@ -637,6 +703,7 @@ impl Driver {
         };
         self.shared.connection.send_if_modified(closed);
         self.shared.ice.send_replace(frazil::ice::State::Closed);
+        self.shared.gathering.send_replace(frazil::ice::GatheringState::Complete);
         self.queue.end();
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
+use crate::servers::InvalidServer;
+
 /// Why a peer could not be started.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -24,6 +26,10 @@ pub enum StartError {
     },
     /// The system gave no random numbers.
     Seed(getrandom::Error),
+    /// What was named is no STUN or TURN server.
+    Server(InvalidServer),
+    /// What was to be trusted is no certificate.
+    Tls(rustls::Error),
     /// The core refused the configuration.
     Setup(peer::SetupError),
 }
@@ -36,6 +42,8 @@ impl fmt::Display for StartError {
             Self::NoAddress => f.write_str("the machine has no address that may be used"),
             Self::Bind { address, error } => write!(f, "no address could be bound, the last being {address}: {error}"),
             Self::Seed(error) => write!(f, "the system gave no random numbers: {error}"),
+            Self::Server(error) => error.fmt(f),
+            Self::Tls(error) => write!(f, "a certificate cannot be trusted: {error}"),
             Self::Setup(error) => write!(f, "the peer cannot be set up: {error}"),
         }
     }
@@ -46,6 +54,8 @@ impl std::error::Error for StartError {
         match self {
             Self::Interfaces(error) | Self::Bind { error, .. } => Some(error),
             Self::Setup(error) => Some(error),
+            Self::Server(error) => Some(error),
+            Self::Tls(error) => Some(error),
             Self::NoRuntime | Self::NoAddress | Self::Seed(_) => None,
         }
     }
@@ -61,6 +71,8 @@ pub enum Error {
     Peer(peer::Error),
     /// No channel can be made.
     Channel(peer::ChannelError),
+    /// What was named is no STUN or TURN server.
+    Server(InvalidServer),
 }
 
 impl fmt::Display for Error {
@@ -69,6 +81,7 @@ impl fmt::Display for Error {
             Self::Closed => f.write_str("the peer is closed"),
             Self::Peer(error) => error.fmt(f),
             Self::Channel(error) => error.fmt(f),
+            Self::Server(error) => error.fmt(f),
         }
     }
 }
@@ -79,6 +92,7 @@ impl std::error::Error for Error {
             Self::Closed => None,
             Self::Peer(error) => Some(error),
             Self::Channel(error) => Some(error),
+            Self::Server(error) => Some(error),
         }
     }
 }
@@ -86,6 +100,12 @@ impl std::error::Error for Error {
 impl From<peer::Error> for Error {
     fn from(error: peer::Error) -> Self {
         Self::Peer(error)
+    }
+}
+
+impl From<InvalidServer> for Error {
+    fn from(error: InvalidServer) -> Self {
+        Self::Server(error)
     }
 }
 

@@ -29,6 +29,10 @@ pub enum Event {
     /// A candidate of our own that no description told, for the other side. An empty one says that there are no
     /// more. The sockets' addresses are in the descriptions already.
     IceCandidate(TrickledCandidate),
+    /// How far the gathering of candidates is.
+    IceGatheringStateChange(ice::GatheringState),
+    /// A STUN or TURN server gives us no candidate, or takes back what it gave, and why.
+    IceCandidateError(ice::GatheringError),
     /// The state of ICE changed.
     IceStateChange(ice::State),
     /// The state of the whole connection changed; on `Failed`, [`Peer::failure`](crate::Peer::failure) says why.
@@ -211,6 +215,7 @@ impl Event {
             self,
             Self::SignalingStateChange(_)
                 | Self::IceStateChange(_)
+                | Self::IceGatheringStateChange(_)
                 | Self::ConnectionStateChange(_)
                 | Self::SelectedPairChange(_)
         )

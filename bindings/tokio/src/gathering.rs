@@ -44,6 +44,11 @@ impl Gathering {
         self.on_new(listed, taken, |interface| Listener::bind(interface, self.ports.as_ref()))
     }
 
+    /// Binds one more socket on the address that one is bound on already.
+    pub(crate) fn bind_beside(&self, socket: &Socket) -> io::Result<Socket> {
+        Socket::bind(socket.interface(), self.ports.as_ref())
+    }
+
     fn on_new<S>(
         &self,
         listed: Vec<Interface>,

@@ -1,9 +1,12 @@
 //! The handle that an application holds.
 
 use frazil::Seed;
-use frazil::ice::{self, HostSocket, LocalCandidate, PairReport};
+use frazil::ice::{self, GatheringState, HostSocket, LocalCandidate, PairReport, ServerReport, TransportPolicy};
 use frazil::jsep::{Description, SignalingState, TrickledCandidate};
+use frazil::nat::Mapping;
 use frazil::peer::{self, Certificate, ChannelConfig, ConnectionState, Counters, Failure};
+use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -12,16 +15,18 @@ use tokio::sync::watch;
 
 use crate::channel::{Channel, Line};
 use crate::clock::Clock;
-use crate::driver::Driver;
+use crate::driver::{Around, Driver};
 use crate::error::{ConnectError, Error, StartError};
 use crate::event::{Event, Events};
 use crate::gathering::{Gathered, Gathering};
 use crate::interfaces::{Interface, InterfacePolicy, interfaces};
 use crate::network::Monitor;
 use crate::pace::Pace;
+use crate::servers::{self, IceServer, InvalidServer};
 use crate::shared::{Keeper, Limits, Shared, State};
 use crate::socket::Socket;
 use crate::stream::Listener;
+use crate::tls::Trust;
 
 /// What a peer is made with.
 #[derive(Clone, Debug)]
@@ -32,6 +37,9 @@ pub struct Builder {
     follow_network: bool,
     pace: Option<Pace>,
     limits: Limits,
+    /// Or what was wrong with what was said of servers first.
+    invalid_server: Option<InvalidServer>,
+    trust: Result<Trust, rustls::Error>,
 }
 
 impl Default for Builder {
@@ -42,6 +50,8 @@ impl Default for Builder {
             follow_network: true,
             pace: Some(Pace::process()),
             limits: Limits { receive: 1 << 20 },
+            invalid_server: None,
+            trust: Ok(Trust::default()),
         }
     }
 }
@@ -50,6 +60,36 @@ impl Builder {
     /// The core's configuration, instead of all that was said of it before.
     pub fn config(mut self, config: peer::Config) -> Self {
         self.config = config;
+        self
+    }
+
+    /// STUN and TURN servers to gather candidates from, beside those named before. Names are looked up by the system.
+    /// What is wrong with one is told by [`Self::start`].
+    pub fn servers<S: Into<IceServer>>(mut self, servers: impl IntoIterator<Item = S>) -> Self {
+        match servers::read(servers) {
+            Ok(servers) => self.config.servers.extend(servers),
+            Err(error) => self.invalid_server = self.invalid_server.or(Some(error)),
+        }
+        self
+    }
+
+    /// Which candidates may be used (W3C `iceTransportPolicy`): all unless set, or relayed ones alone.
+    pub fn transport_policy(mut self, policy: TransportPolicy) -> Self {
+        self.config.ice.transport_policy = policy;
+        self
+    }
+
+    /// Who may vouch for `stuns:` and `turns:` servers: these and nobody else, such as the authority of a private network.
+    /// Unless this or [`Self::tls_config`] is called, it is whom the machine trusts.
+    pub fn tls_roots<'r>(mut self, roots: impl IntoIterator<Item = CertificateDer<'r>>) -> Self {
+        self.trust = Trust::roots(roots);
+        self
+    }
+
+    /// How to speak TLS with `stuns:` and `turns:` servers, in every respect: for a client's certificate, a verifier of
+    /// one's own, or a machine whose trust cannot be read as files or system store.
+    pub fn tls_config(mut self, config: Arc<ClientConfig>) -> Self {
+        self.trust = Ok(Trust::Given(config));
         self
     }
 
@@ -112,6 +152,10 @@ impl Builder {
     /// When the runtime's I/O or time is not enabled.
     pub fn start(mut self) -> Result<(Peer, Events), StartError> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
+        if let Some(error) = self.invalid_server {
+            return Err(StartError::Server(error));
+        }
+        let trust = self.trust.map_err(StartError::Tls)?;
         let listed = interfaces().map_err(StartError::Interfaces)?;
         let (sockets, mut failures) = bind(&self.gathering, listed.clone())?;
         let listeners = listen(&self.gathering, listed, &mut failures);
@@ -136,7 +180,8 @@ impl Builder {
         let monitor = self.follow_network.then(Monitor::new);
         let turns = self.pace.as_ref().map(Pace::join);
         let gathered = Gathered { sockets, listeners };
-        let driver = Driver::new(shared, Arc::downgrade(&keeper), queue, gathered, self.gathering, monitor, turns);
+        let around = Around { gathering: self.gathering, monitor, turns, trust };
+        let driver = Driver::new(shared, Arc::downgrade(&keeper), queue, gathered, around);
         runtime.spawn(driver.run());
         Ok((Peer { keeper }, events))
     }
@@ -234,7 +279,7 @@ impl Peer {
         self.shared().lock().core.remote_description()
     }
 
-    /// Our candidates, one for each socket.
+    /// Our candidates: those of the sockets, and what servers have told so far.
     #[must_use]
     pub fn local_candidates(&self) -> Vec<LocalCandidate> {
         self.shared().lock().core.local_candidates().to_vec()
@@ -246,18 +291,21 @@ impl Peer {
         self.shared().lock().core.certificate().clone()
     }
 
-    /// Makes an offer, takes it into effect and gives it with all candidates, which are known at once: for
-    /// signalling that carries one message each way.
+    /// Makes an offer, takes it into effect and gives it with all candidates: for signalling that carries one message
+    /// each way. Without servers they are known at once; else this waits for the servers, as long as the `gathering_patience`
+    /// of the configuration allows.
     ///
     /// # Errors
     /// As [`Peer::create_offer`] and [`Peer::set_local_description`].
     pub async fn offer(&self) -> Result<Description, Error> {
         let offer = self.create_offer().await?;
         self.set_local_description(&offer).await?;
+        self.wait_gathered().await;
         Ok(self.local_description().unwrap_or(offer))
     }
 
-    /// Takes an offer, makes an answer, takes it into effect and gives it with all candidates.
+    /// Takes an offer, makes an answer, takes it into effect and gives it with all candidates, for which it waits as
+    /// [`Peer::offer`] does.
     ///
     /// # Errors
     /// As [`Peer::set_remote_description`], [`Peer::create_answer`] and [`Peer::set_local_description`].
@@ -265,6 +313,7 @@ impl Peer {
         self.set_remote_description(offer).await?;
         let answer = self.create_answer().await?;
         self.set_local_description(&answer).await?;
+        self.wait_gathered().await;
         Ok(self.local_description().unwrap_or(answer))
     }
 
@@ -275,6 +324,17 @@ impl Peer {
     /// When the candidate is refused or the peer is closed.
     pub async fn add_ice_candidate(&self, candidate: &TrickledCandidate) -> Result<(), Error> {
         Ok(self.call(|state, now| state.core.add_ice_candidate(candidate, now))??)
+    }
+
+    /// Gathers from these servers from now on (W3C `setConfiguration`). One that is known already goes on with the
+    /// credentials that are named now, which is how those are renewed that expire; the candidates of one that is not named
+    /// any more stay until they are lost.
+    ///
+    /// # Errors
+    /// When one of them is no server, and then nothing has changed, or the peer is closed.
+    pub fn set_servers<S: Into<IceServer>>(&self, servers: impl IntoIterator<Item = S>) -> Result<(), Error> {
+        let servers = servers::read(servers)?;
+        self.call(|state, now| state.core.set_servers(servers, now))
     }
 
     /// Lets the next offer restart ICE (W3C `restartIce`).
@@ -323,6 +383,18 @@ impl Peer {
         self.shared().ice.subscribe()
     }
 
+    /// How far the gathering of candidates is, now and as it changes (W3C `iceGatheringState`).
+    #[must_use]
+    pub fn gathering_state(&self) -> watch::Receiver<GatheringState> {
+        self.shared().gathering.subscribe()
+    }
+
+    /// Waits until all candidates are known: until every server has answered, failed or run out of time.
+    pub async fn wait_gathered(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.gathering_state().wait_for(|state| *state == GatheringState::Complete).await;
+    }
+
     /// The signalling state (W3C `signalingState`).
     #[must_use]
     pub fn signaling_state(&self) -> SignalingState {
@@ -367,6 +439,19 @@ impl Peer {
     #[must_use]
     pub fn pairs(&self) -> Vec<PairReport> {
         self.shared().lock().core.pairs().collect()
+    }
+
+    /// What became of asking each STUN and TURN server from each socket, how long it took, and why it failed.
+    #[must_use]
+    pub fn server_reports(&self) -> Vec<ServerReport> {
+        let state = self.shared().lock();
+        state.core.server_reports().map(|report| state.grounds.complete_report(report)).collect()
+    }
+
+    /// What the servers tell of the NATs before the socket that is bound to `base`; none if too few have answered to tell.
+    #[must_use]
+    pub fn mapping(&self, base: SocketAddr) -> Option<Mapping> {
+        self.shared().lock().core.mapping(base)
     }
 
     /// What went through the peer's sockets.

@@ -26,12 +26,17 @@
 //! reads on. So for a moment now and then, at intervals that double until something is read, a few records
 //! pass as if the queues were one level less full. That adds at most a megabyte in a day.
 //!
+//! What comes through a relay is treated alike once a channel is bound for it, which is so after a few datagrams.
+//!
 //! The price: one channel that nobody reads holds up the bulk data of all channels of its peer.
 
 use frazil::{Instant, PathId};
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
+
+use crate::relayed::{channel_data, in_channel};
 
 /// How full the fullest queue is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
@@ -205,6 +210,7 @@ impl Held {
 }
 
 fn is_held(level: Level, record: &[u8]) -> bool {
+    let record = channel_data(record).map_or(record, |(_, data)| data);
     is_dtls(record)
         && match level {
             Level::Free => false,
@@ -218,14 +224,20 @@ fn is_dtls(datagram: &[u8]) -> bool {
     matches!(datagram.first(), Some(20..=63))
 }
 
-/// The DTLS records of a datagram, each of which might have come alone; of another datagram, the whole. So is
-/// what is not understood.
-pub(crate) fn records(datagram: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = datagram;
+/// The DTLS records of a datagram, each of which might have come alone, and through a relay if the datagram did. Of
+/// another datagram, the whole. So is what is not understood.
+pub(crate) fn records(datagram: &[u8]) -> impl Iterator<Item = Cow<'_, [u8]>> {
+    let has_several = |data: &[u8]| record_len(data).is_some_and(|len| len < data.len());
+    let relayed = channel_data(datagram).filter(|(_, data)| has_several(data));
+    let mut rest = relayed.map_or(datagram, |(_, data)| data);
     std::iter::from_fn(move || {
         let len = record_len(rest).unwrap_or(rest.len()).min(rest.len());
         let (record, others) = rest.split_at(len);
         rest = others;
+        let record = match relayed {
+            Some((number, _)) if !record.is_empty() => Cow::Owned(in_channel(number, record)),
+            _ => Cow::Borrowed(record),
+        };
         (!record.is_empty()).then_some(record)
     })
 }
@@ -291,11 +303,16 @@ mod tests {
     #[test]
     fn bulk_is_held_before_acknowledgements_and_stun_never() {
         let (stun, bulk, short) = ([1; 1_000], tls12(1_200), tls13(90));
+        let relayed = |data: &[u8]| in_channel([0x40, 1], data);
         for level in [Level::Free, Level::Full, Level::Overfull] {
-            assert!(!is_held(level, &stun));
-            assert!(!is_held(level, &[]));
-            assert_eq!(is_held(level, &bulk), level >= Level::Full);
-            assert_eq!(is_held(level, &short), level == Level::Overfull);
+            assert!(!is_held(level, &stun) && !is_held(level, &relayed(&stun)));
+            assert!(!is_held(level, &[]) && !is_held(level, &relayed(&[])));
+            for bulk in [&bulk, &relayed(&bulk)] {
+                assert_eq!(is_held(level, bulk), level >= Level::Full);
+            }
+            for short in [&short, &relayed(&short)] {
+                assert_eq!(is_held(level, short), level == Level::Overfull);
+            }
         }
     }
 
@@ -303,9 +320,12 @@ mod tests {
     fn records_come_apart_and_nothing_of_a_datagram_is_lost() {
         let apart = [tls12(700), tls13(70), tls12(60), tls13(300)];
         assert_eq!(records(&apart.concat()).collect::<Vec<_>>(), apart);
+        let through_a_relay = apart.each_ref().map(|record| in_channel([0x40, 1], record));
+        assert_eq!(records(&in_channel([0x40, 1], &apart.concat())).collect::<Vec<_>>(), through_a_relay);
         // Not DTLS, cut short, and without a length.
         let no_length = [&[0b10_1010, 0][..], &tls12(60)].concat();
-        for whole in [&[1; 100][..], &tls12(700)[..699], &tls13(70)[..3], &[23], &no_length] {
+        let relayed = in_channel([0x40, 1], &tls12(700));
+        for whole in [&[1; 100][..], &tls12(700)[..699], &tls13(70)[..3], &[23], &no_length, &relayed] {
             assert_eq!(records(whole).collect::<Vec<_>>(), [whole]);
         }
         assert_eq!(records(&[]).count(), 0);

@@ -1,4 +1,5 @@
-//! Names in the other side's candidates, looked up within bounds: the other side chooses how many there are.
+//! Names of servers and in the other side's candidates, looked up within bounds: the other side chooses how many of the
+//! latter there are.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -17,14 +18,14 @@ pub(crate) const MAX_ADDRESSES: usize = 8;
 const MAX_NAMES: usize = 64;
 
 /// How many names of one peer the system looks up at a time.
-const MAX_RUNNING: usize = 4;
+const MAX_RUNNING: usize = 8;
 
 /// How long the system is given for one name.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How many threads of the runtime all peers of the process together may keep waiting for the system's
 /// resolver. A lookup that was given up holds its place until the system lets go of it.
-static THREADS: Semaphore = Semaphore::const_new(16);
+static THREADS: Semaphore = Semaphore::const_new(32);
 
 /// A name's addresses; none if it was not found.
 pub(crate) type Answer<Id> = (Id, Vec<IpAddr>);

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::channel::Line;
 use crate::clock::Clock;
+use crate::grounds::Grounds;
 use crate::peer::Stats;
 use crate::pressure::Pressure;
 
@@ -22,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) pressure: Pressure,
     pub(crate) connection: watch::Sender<ConnectionState>,
     pub(crate) ice: watch::Sender<ice::State>,
+    pub(crate) gathering: watch::Sender<ice::GatheringState>,
     /// Whether the driver is gone; then no call reaches the core any more.
     pub(crate) ended: watch::Sender<bool>,
     state: Mutex<State>,
@@ -39,6 +41,7 @@ pub(crate) struct State {
     pub(crate) core: peer::Peer,
     pub(crate) lines: BTreeMap<ChannelId, Arc<Line>>,
     pub(crate) stats: Stats,
+    pub(crate) grounds: Grounds,
     /// The application wants the peer closed.
     pub(crate) closing: bool,
     /// The core was called since the driver last looked.
@@ -54,11 +57,13 @@ impl Shared {
             pressure: Pressure::default(),
             connection: watch::Sender::new(core.connection_state()),
             ice: watch::Sender::new(core.ice_state()),
+            gathering: watch::Sender::new(core.gathering_state()),
             ended: watch::Sender::new(false),
             state: Mutex::new(State {
                 core,
                 lines: BTreeMap::new(),
                 stats: Stats::default(),
+                grounds: Grounds::default(),
                 closing: false,
                 stirred: false,
                 driver: None,

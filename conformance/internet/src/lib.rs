@@ -46,6 +46,7 @@ mod internet;
 mod link;
 mod nat;
 mod nonces;
+mod other_address;
 mod packet;
 mod queue;
 mod router;

@@ -14,6 +14,7 @@ use turn_server_proto::types::{AddressFamily, Instant as EngineInstant};
 use crate::frames::Frames;
 use crate::internet::InterfaceId;
 use crate::nonces::Nonces;
+use crate::other_address::answer;
 use crate::queue::Ticket;
 
 /// A server's configuration. Binding requests are answered on each port, to anybody; allocations are for its users.
@@ -38,6 +39,9 @@ pub struct TurnServer {
     /// Whether channel data that the server writes to a stream is padded, as RFC 8656 section 12.5 has it. The client
     /// of the same library does not know of that. What clients write may be padded or not.
     pub pads_channel_data: bool,
+    /// Whether Binding requests over UDP are answered as by a server with two addresses, on two ports each: with
+    /// OTHER-ADDRESS, and from where CHANGE-REQUEST asks (RFC 5780). It takes two addresses of a family and two ports.
+    pub has_other_address: bool,
 }
 
 impl Default for TurnServer {
@@ -52,6 +56,7 @@ impl Default for TurnServer {
             relay_ports: 49_152..=65_535,
             nonce_lifetime: Duration::from_secs(3600),
             pads_channel_data: false,
+            has_other_address: false,
         }
     }
 }
@@ -61,6 +66,12 @@ impl TurnServer {
     #[must_use]
     pub fn with_user(name: &str, password: &str) -> Self {
         Self { users: vec![(name.to_owned(), password.to_owned())], ..Self::default() }
+    }
+
+    /// [`TurnServer::default`] with the ports 3478 and 3479 and another address.
+    #[must_use]
+    pub fn with_other_address() -> Self {
+        Self { udp: vec![3478, 3479], has_other_address: true, ..Self::default() }
     }
 }
 
@@ -146,6 +157,11 @@ impl Server {
     pub(crate) fn handle_datagram(&mut self, from: SocketAddr, to: SocketAddr, datagram: Vec<u8>, now: Instant) {
         if let Some(&socket) = self.relays.get(&to) {
             return self.give(socket, Transmit::new(datagram, TransportType::Udp, from, to), now);
+        }
+        if self.config.has_other_address
+            && let Some((origin, datagram)) = answer(&datagram, from, to, &self.addresses, &self.config.udp)
+        {
+            return self.acts.push_back(Act::Send { from: origin, to: from, datagram });
         }
         let datagram = self.nonces.inward(from, datagram);
         self.give((Protocol::Udp, to), Transmit::new(datagram, TransportType::Udp, from, to), now);

@@ -4,8 +4,9 @@
 use std::process::ExitCode;
 
 use frazil_conformance::contestant::Frazil;
+use frazil_conformance::gathering::Whole;
 use frazil_conformance::matrix::command::{self, Entry};
 
 fn main() -> ExitCode {
-    command::main(&[Entry::of::<Frazil>()])
+    command::main(&[Entry::with_party::<Frazil, Whole>()])
 }

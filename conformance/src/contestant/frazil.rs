@@ -18,6 +18,33 @@ impl Frazil {
     pub fn agent(&self) -> &Agent {
         &self.agent
     }
+
+    /// What an agent uses.
+    pub(crate) fn selected_by(agent: &Agent) -> Option<Selected> {
+        let pair = agent.selected_pair()?;
+        let path = agent.path(pair.path)?;
+        Some(Selected { base: path.local, remote: path.remote, nominated: pair.nominated })
+    }
+
+    /// Why an agent has given up, if it has.
+    pub(crate) fn failure_of(agent: &Agent) -> Option<Failure> {
+        if agent.state() != ice::State::Failed {
+            return None;
+        }
+        Some(match agent.failure() {
+            Some(ice::Failure::NoPairs) => Failure::NoPairs,
+            Some(ice::Failure::NoPairSucceeded) => Failure::NoPairSucceeded,
+            Some(other) => Failure::Other(other.to_string()),
+            None => Failure::Other("failed without a reason".to_owned()),
+        })
+    }
+
+    /// A seed of the agent's size.
+    pub(crate) fn seed(seed: u64) -> Seed {
+        let mut wide = [0; 32];
+        wide[..8].copy_from_slice(&seed.to_le_bytes());
+        wide
+    }
 }
 
 impl Contestant for Frazil {
@@ -26,7 +53,7 @@ impl Contestant for Frazil {
     type Candidate = Candidate;
 
     fn new(role: Role, seed: u64, now: Instant) -> Self {
-        Self { agent: Agent::new(Config::default(), role, wide(seed), now) }
+        Self { agent: Agent::new(Config::default(), role, Self::seed(seed), now) }
     }
 
     fn credentials(&self) -> Credentials {
@@ -77,21 +104,11 @@ impl Contestant for Frazil {
 
     fn selected(&mut self) -> Option<Selected> {
         while self.agent.poll_event().is_some() {}
-        let pair = self.agent.selected_pair()?;
-        let path = self.agent.path(pair.path)?;
-        Some(Selected { base: path.local, remote: path.remote, nominated: pair.nominated })
+        Self::selected_by(&self.agent)
     }
 
     fn failure(&mut self) -> Option<Failure> {
-        if self.agent.state() != ice::State::Failed {
-            return None;
-        }
-        Some(match self.agent.failure() {
-            Some(ice::Failure::NoPairs) => Failure::NoPairs,
-            Some(ice::Failure::NoPairSucceeded) => Failure::NoPairSucceeded,
-            Some(other) => Failure::Other(other.to_string()),
-            None => Failure::Other("failed without a reason".to_owned()),
-        })
+        Self::failure_of(&self.agent)
     }
 }
 
@@ -105,11 +122,4 @@ fn local_candidate(gathered: Gathered) -> LocalCandidate {
         }
         _ => LocalCandidate::server_reflexive(Protocol::Udp, address, base, server, preference),
     }
-}
-
-/// A seed of the agent's size.
-fn wide(seed: u64) -> Seed {
-    let mut wide = [0; 32];
-    wide[..8].copy_from_slice(&seed.to_le_bytes());
-    wide
 }

@@ -5,8 +5,8 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::net::{IpAddr, SocketAddr};
 
 use frazil::ice::{
-    Agent, Candidate, Config, Credentials, Event, HostSocket, LocalCandidate, PathAfterChange, Received, Role, State,
-    rank,
+    Agent, Candidate, Config, Credentials, Event, HostSocket, LocalCandidate, PathAfterChange, Received, Role, Sent,
+    State, rank,
 };
 use frazil::stun::Message;
 use frazil::{Instant, Path, Protocol};
@@ -225,8 +225,9 @@ impl Driver {
     /// Sends an application datagram if there is a path for it, and says which.
     pub fn send(&mut self, datagram: &[u8], now: Instant) -> Option<Path> {
         self.input(now);
-        let id = self.agent_at(now).send(datagram.len(), now)?;
-        let path = self.agent.path(id)?;
+        let mut sent = datagram.to_vec();
+        let Sent::Now(transmit) = self.agent_at(now).send(&mut sent, datagram.len(), now) else { return None };
+        let path = self.agent.path(transmit.path)?;
         self.ledger.application_sent(path);
         self.dispatch(path, datagram.to_vec());
         Some(path)
@@ -248,7 +249,7 @@ impl Driver {
             self.overhear(path, datagram);
         }
         let id = self.agent.path_id(path);
-        if self.agent_at(now).handle_datagram(id, datagram, now) == Received::Application {
+        if let Received::Application(_) = self.agent_at(now).handle_datagram(id, datagram, now) {
             assert!(!is_stun, "STUN is not for the application");
             self.ledger.application_received(path);
             self.said.push_back(Heard::Datagram(path, datagram.to_vec()));

@@ -7,6 +7,7 @@
 
 pub(crate) mod binding;
 pub(crate) mod relay;
+mod whole;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -20,6 +21,7 @@ use crate::contestant::{Contestant, Failure, Gathered, Outgoing, Role, Selected}
 use crate::instructions::in_the_agent;
 use binding::Binding;
 use relay::Relay;
+pub use whole::Whole;
 
 /// A server that has not answered by then has no answer. All candidates are known after this at the latest.
 const LIMIT: Duration = Duration::from_secs(5);

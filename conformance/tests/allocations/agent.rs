@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use frazil::ice::{Agent, Config, LocalCandidate, Received, Role, State};
-use frazil::{Instant, Path, PathId, Protocol};
+use frazil::ice::{Agent, Config, LocalCandidate, Received, Role, Sent, State};
+use frazil::{Instant, Path, PathId, Protocol, Transmit};
 use frazil_conformance::allocations;
 
 use crate::counted;
@@ -64,14 +64,17 @@ impl Side {
     /// Sends one application datagram to the other side.
     fn send(&mut self, other: &mut Self, datagram: &[u8], now: Instant) {
         let Self { agent, for_data, .. } = self;
-        let path = counted(for_data, || {
-            let path = agent.send(datagram.len(), now);
-            (path, agent.poll_timeout(), agent.poll_event()).0
+        let mut buffer = [0; 1500];
+        buffer[..datagram.len()].copy_from_slice(datagram);
+        let sent = counted(for_data, || {
+            let sent = agent.send(&mut buffer, datagram.len(), now);
+            (sent, agent.poll_timeout(), agent.poll_event()).0
         });
-        assert_eq!(path, Some(self.path), "it is connected and has its path");
+        let sent_whole = Transmit { path: self.path, len: datagram.len() };
+        assert_eq!(sent, Sent::Now(sent_whole), "it is connected and has its path");
         let Self { agent, path, received, for_data, .. } = other;
         counted(for_data, || {
-            assert_eq!(agent.handle_datagram(*path, datagram, now), Received::Application);
+            assert_eq!(agent.handle_datagram(*path, datagram, now), Received::Application(datagram));
             (agent.poll_timeout(), agent.poll_event(), agent.poll_transmit(&mut []))
         });
         *received += 1;

@@ -2,8 +2,7 @@
 
 mod draw;
 
-use frazil_conformance::contestant::Frazil;
-use frazil_conformance::gathering::Gatherer;
+use frazil_conformance::gathering::Whole;
 use frazil_conformance::matrix::oracle::foresee;
 use frazil_conformance::matrix::{Cell, Outcome};
 use frazil_conformance::seeds;
@@ -15,7 +14,7 @@ fn every_cell_comes_out_as_foreseen() {
     for seed in 0..3 {
         let wrong: Vec<String> = Cell::all()
             .filter_map(|cell| {
-                let outcome = cell.run::<Gatherer<Frazil>>(seed);
+                let outcome = cell.run::<Whole>(seed);
                 Some(format!("{cell}: {}", outcome.differs_from(&cell.foresee())?))
             })
             .collect();
@@ -33,7 +32,7 @@ fn random_networks_come_out_as_foreseen() {
         if seeds::is_replay() {
             eprintln!("{topology:#?}\n{verdict:?}");
         }
-        let outcome = Outcome::of::<Gatherer<Frazil>>(&topology, seed);
+        let outcome = Outcome::of::<Whole>(&topology, seed);
         if let Some(how) = outcome.differs_from(&verdict) {
             panic!("{how}");
         }

@@ -1,5 +1,6 @@
 //! The agent: the state machine that the rest of this room serves.
 
+mod gather;
 mod grant;
 mod lite;
 mod network;
@@ -17,13 +18,14 @@ use self::send::Outgoing;
 use self::upkeep::{Doubt, Moves};
 use super::checks::{Checks, Expired, Purpose};
 use super::consent::Consent;
+use super::gathering::{Base, Gathering, Incoming};
 use super::generation::{Generation, Remote};
 use super::liveness::Liveness;
 use super::pair::{Pair, PairClass, PairKey, pair_priority};
 use super::streams::Streams;
 use super::{
-    Candidate, CandidateError, CandidateKind, Config, Counters, Credentials, Event, Failure, InterfaceKind,
-    LocalCandidate, PairFate, PairReport, PairState, Role, SelectionCause, State,
+    Candidate, CandidateError, CandidateKind, Config, Counters, Credentials, Event, Failure, GatheringState,
+    InterfaceKind, LocalCandidate, PairFate, PairReport, PairState, Role, SelectionCause, State, Transport,
 };
 use crate::Seed;
 use crate::path::{Path, PathId, Paths, Transmit};
@@ -61,7 +63,11 @@ pub struct Agent {
     interfaces: Vec<u32>,
     /// Those that are there, as the other side knows them.
     present: Vec<LocalCandidate>,
+    /// All our bases are known.
+    bases_named: bool,
     gathered: bool,
+    gathering: Gathering,
+    gathering_state: GatheringState,
     paths: Paths<Occupant>,
     streams: Streams,
     current: Generation,
@@ -139,17 +145,35 @@ impl Selected {
 
 /// What became of a datagram.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Received {
+pub enum Received<'d> {
     /// The agent used it or refused it.
     Consumed,
     /// It is for the application: it is not STUN, and it came over a path on which the other side has
-    /// proved that it knows our password, or answered us.
-    Application,
+    /// proved that it knows our password, or answered us. This is the part of it that the other side has sent: all of it,
+    /// if no relay of ours is on the way.
+    Application(&'d [u8]),
+}
+
+/// What became of an application datagram that was to be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sent {
+    /// It is in the buffer, from the start, with what belongs before it.
+    Now(Transmit),
+    /// It waits for the TURN server's permission, and comes out of [`Agent::poll_transmit`] then.
+    Later,
+    /// There is no path that it may go over.
+    No,
 }
 
 impl Agent {
     /// The smallest buffer that holds everything the agent sends, in bytes.
     pub const MIN_BUFFER: usize = 1200;
+
+    /// What a stream or a relay puts before a datagram at the most, in bytes.
+    pub const MAX_HEADROOM: usize = 48;
+
+    /// What a relay that is reached over a stream puts behind a datagram at the most, in bytes.
+    pub const TAILROOM: usize = 3;
 
     /// Makes an agent with credentials of its own. Times in the configuration with which it could not work are taken for
     /// the nearest with which it can.
@@ -172,7 +196,10 @@ impl Agent {
             costs: Vec::new(),
             interfaces: Vec::new(),
             present: Vec::new(),
+            bases_named: false,
             gathered: false,
+            gathering: Gathering::new(config.gathering_patience, config.retransmission),
+            gathering_state: GatheringState::New,
             paths: Paths::new(),
             streams: Streams::default(),
             current: Generation::new(0, credentials),
@@ -212,7 +239,7 @@ impl Agent {
         &self.present
     }
 
-    /// Whether all our candidates are known.
+    /// Whether all our candidates are known, those from servers included.
     #[must_use]
     pub fn is_gathered(&self) -> bool {
         self.gathered
@@ -299,7 +326,15 @@ impl Agent {
             return Err(CandidateError::Over);
         }
         local.candidate.check_address()?;
-        let Candidate { transport, address, .. } = local.candidate;
+        let Candidate { kind, transport, address, .. } = local.candidate;
+        if transport == Transport::Udp && kind == CandidateKind::Host {
+            let preference = (local.candidate.priority >> 8) as u16;
+            self.gathering.add_base(Base { address: local.base, preference, cost, interface }, now);
+        }
+        if !self.may_use(kind) {
+            self.settle(now);
+            return Ok(());
+        }
         let same = |known: &LocalCandidate| {
             known.base == local.base && known.candidate.address == address && known.candidate.transport == transport
         };
@@ -326,10 +361,11 @@ impl Agent {
         Ok(())
     }
 
-    /// Says that all our candidates were added.
+    /// Says that all our candidates were added, but for those that servers are still to give.
     pub fn end_of_local_candidates(&mut self, now: Instant) {
         let now = self.line.advance(now);
-        self.gathered = true;
+        self.bases_named = true;
+        self.gather(now);
         self.settle(now);
     }
 
@@ -428,13 +464,17 @@ impl Agent {
         self.nominations = 0;
         self.revoked = false;
         (self.next_backup, self.searched, self.previous_until) = (None, None, None);
+        self.gathering.restart(now);
         self.settle(now);
     }
 
-    /// Ends it. Nothing is sent any more and nothing received is used.
+    /// Ends it. Nothing received is used any more, and all that is sent is what gives relayed addresses back: that takes a
+    /// second at the most.
     pub fn close(&mut self, now: Instant) {
-        self.line.advance(now);
+        let now = self.line.advance(now);
         self.stop();
+        self.gathering.close(&mut self.paths, now);
+        self.gather(now);
         self.change_state(State::Closed);
     }
 
@@ -450,8 +490,26 @@ impl Agent {
     }
 
     /// Takes a datagram that the driver received.
-    pub fn handle_datagram(&mut self, path: PathId, datagram: &[u8], now: Instant) -> Received {
+    pub fn handle_datagram<'d>(&mut self, path: PathId, datagram: &'d [u8], now: Instant) -> Received<'d> {
         let now = self.line.advance(now);
+        if self.gathering.is_idle() {
+            return self.receive(path, datagram, now);
+        }
+        match self.gathering.handle_datagram(path, datagram, &mut self.paths, now) {
+            Incoming::NotOurs => self.receive(path, datagram, now),
+            Incoming::Relayed { relay, peer, data } => {
+                let path = self.relayed_path(relay, peer);
+                self.receive(path, data, now)
+            }
+            Incoming::Taken => {
+                self.settle(now);
+                Received::Consumed
+            }
+        }
+    }
+
+    /// Takes a datagram, without what a relay has put around it.
+    fn receive<'d>(&mut self, path: PathId, datagram: &'d [u8], now: Instant) -> Received<'d> {
         if self.selected.as_ref().is_some_and(|selected| now >= selected.consent.expires) {
             // The timer is late. Nothing that comes now may renew what has expired.
             self.keep_consent(now);
@@ -464,14 +522,18 @@ impl Agent {
             self.receive_stun(path, datagram, now);
             return Received::Consumed;
         }
-        self.receive_application(path, datagram.len(), now)
+        if self.receive_application(path, datagram.len(), now) {
+            return Received::Application(datagram);
+        }
+        Received::Consumed
     }
 
     /// Lets time pass.
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.line.advance(now);
+        self.gathering.handle_timeout(&mut self.paths, now);
         if self.is_over() {
-            return;
+            return self.gather(now);
         }
         while let Some(expired) = self.checks.poll_expired(now) {
             match expired {
@@ -499,6 +561,9 @@ impl Agent {
     /// The next datagram to send, written into `buf`, which must have at least
     /// [`MIN_BUFFER`](Self::MIN_BUFFER) bytes; what does not fit is lost as on the way.
     pub fn poll_transmit(&mut self, buf: &mut [u8]) -> Option<Transmit> {
+        if let Some((path, len)) = self.gathering.poll_transmit(buf, &mut self.paths) {
+            return Some(Transmit { path, len });
+        }
         while let Some(outgoing) = self.outgoing.pop_front() {
             if let Some(transmit) = self.write(outgoing, buf) {
                 return Some(transmit);
@@ -512,20 +577,22 @@ impl Agent {
         self.events.pop_front()
     }
 
-    /// Asks to send an application datagram of `len` bytes: over which path it may go now, if over any.
+    /// How many bytes are to be left free before an application datagram that is sent now: those that a stream or a relay
+    /// puts there.
+    #[must_use]
+    pub fn headroom(&self) -> usize {
+        self.selected.as_ref().map_or(0, |selected| self.headroom_on(selected.path))
+    }
+
+    /// Sends an application datagram of `len` bytes that stands in `buf` behind [`headroom`](Self::headroom) bytes.
+    /// [`TAILROOM`](Self::TAILROOM) bytes behind it are to be left free too.
     ///
-    /// There is one only while the other side consents (RFC 7675). Over a stream, a frame's header goes before it:
-    /// see [`header_len`](Self::header_len).
-    pub fn send(&mut self, len: usize, now: Instant) -> Option<PathId> {
+    /// It goes only while the other side consents (RFC 7675).
+    pub fn send(&mut self, buf: &mut [u8], len: usize, now: Instant) -> Sent {
         let now = self.line.advance(now);
-        // The machine may have slept, and whoever sends may be the first to run again.
-        let selected = self.selected.as_mut().filter(|selected| now < selected.consent.expires)?;
-        selected.liveness.sent(now);
-        let (generation, pair, path) = (selected.generation, selected.pair, selected.path);
-        let stats = &mut self.generation_mut(generation)?.list.get_mut(pair).stats;
-        stats.datagrams_sent += 1;
-        stats.bytes_sent += len as u64;
-        Some(path)
+        let Some(path) = self.admit(len, now) else { return Sent::No };
+        let headroom = self.headroom_on(path);
+        self.frame(path, buf, headroom, len, now)
     }
 
     /// Whether the other side has checked a pair of the current generation, which shows that it has our
@@ -616,6 +683,10 @@ impl Agent {
         }
         let remote_address = with_scope_of(theirs.address, ours.base);
         let path = Path { protocol: transport.protocol(), local: ours.base, remote: remote_address };
+        if ours.candidate.kind == CandidateKind::Relayed {
+            let (relay, peer) = (ours.base, remote_address.ip());
+            self.gathering.permit(relay, peer, &mut self.paths, self.line.now());
+        }
         let path = self.paths.intern(path);
         self.form_pair_on(path, generation, local, remote)
     }
@@ -695,7 +766,7 @@ impl Agent {
 
 /// Whether datagrams can go from one address to the other: the family is the same, and link-local and loopback
 /// addresses go with their like only (RFC 8445 section 6.1.2.2).
-fn go_together(a: IpAddr, b: IpAddr) -> bool {
+pub(super) fn go_together(a: IpAddr, b: IpAddr) -> bool {
     let scope = |ip: IpAddr| match ip {
         IpAddr::V4(v4) => (4, v4.is_loopback(), false),
         IpAddr::V6(v6) => (6, v6.is_loopback(), v6.is_unicast_link_local()),

@@ -25,6 +25,16 @@ impl Role {
     }
 }
 
+/// Which candidates may be used: W3C's `RTCIceTransportPolicy`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum TransportPolicy {
+    /// All.
+    #[default]
+    All,
+    /// Relayed ones only: the other side learns no address of ours, and sends nothing to one.
+    Relay,
+}
+
 /// How an agent works. The defaults are those of the RFCs where they name any.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -38,6 +48,11 @@ pub struct Config {
     pub pace: Pace,
     /// How a check is repeated; its RTO grows with the number of pairs (RFC 8445 section 14.3).
     pub retransmission: RetransmissionConfig,
+    /// Which candidates may be used. All.
+    pub transport_policy: TransportPolicy,
+    /// How long a STUN or TURN server may take to give us a candidate. Gathering is complete after this at the latest, if
+    /// no base comes in addition. 10 s.
+    pub gathering_patience: Duration,
     /// How many pairs are on the check list at the most (RFC 8445 section 6.1.2.5). 100.
     pub max_pairs: usize,
     /// How many candidates of the other side are kept, peer-reflexive ones included. 64.
@@ -83,6 +98,7 @@ impl Config {
         const DAY: Duration = Duration::from_secs(86_400);
         let times = [
             (&mut self.pacing, MILLISECOND * 5),
+            (&mut self.gathering_patience, MILLISECOND * 100),
             (&mut self.nomination_patience, Duration::ZERO),
             (&mut self.patience, Duration::ZERO),
             (&mut self.consent_interval, MILLISECOND * 100),
@@ -105,6 +121,8 @@ impl Default for Config {
             pacing: Duration::from_millis(20),
             pace: Pace::default(),
             retransmission,
+            transport_policy: TransportPolicy::All,
+            gathering_patience: Duration::from_secs(10),
             max_pairs: 100,
             max_remote_candidates: 64,
             nomination_patience: Duration::from_millis(500),

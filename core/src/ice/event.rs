@@ -1,8 +1,8 @@
 //! What an agent reports.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use super::{Failure, LocalCandidate, PairReport, Role, State};
+use super::{Failure, GatheringError, GatheringState, LocalCandidate, PairReport, ResolveId, Role, SocketId, State};
 use crate::path::PathId;
 
 /// Something happened. Events come in the order in which it happened.
@@ -21,8 +21,33 @@ pub enum Event {
     RestartFailed(Failure),
     /// The machine's addresses have changed, and this is what the agent made of it.
     NetworkChange(NetworkChange),
+    /// The gathering has begun, begun again or ended.
+    GatheringStateChange(GatheringState),
+    /// A STUN or TURN server gives us no candidate, or takes back what it gave.
+    GatheringError(GatheringError),
+    /// Resolve the name of a server, to addresses of both families, and answer with `Agent::handle_resolved`.
+    Resolve {
+        /// To be given with the answer.
+        request: ResolveId,
+        /// The host name.
+        name: String,
+    },
+    /// Bind a UDP socket on this address and any port, and answer with `Agent::handle_socket_opened`. A TURN server takes
+    /// the socket of the base for one that it knows from before.
+    OpenSocket {
+        /// To be given with the answer.
+        socket: SocketId,
+        /// The address to bind to.
+        local: IpAddr,
+    },
+    /// Close the socket that was bound for [`Event::OpenSocket`].
+    CloseSocket {
+        /// The address that it is bound to.
+        local: SocketAddr,
+    },
     /// Open a TCP stream from `local`, whose port is 0 where any will do, to `remote`. Answer with
-    /// `Agent::handle_stream_opened`, or with `Agent::handle_stream_closed` if it cannot be opened.
+    /// `Agent::handle_stream_opened`, or with `Agent::handle_stream_closed` if it cannot be opened. What comes in a stream
+    /// of which `Agent::is_server_stream` is true goes to `Agent::handle_stream_data` as it is.
     OpenStream {
         /// The path that the stream is for: its only stream.
         path: PathId,
@@ -30,6 +55,9 @@ pub enum Event {
         local: SocketAddr,
         /// What to connect to.
         remote: SocketAddr,
+        /// For a server that is to be spoken to in TLS, what its certificate must be for: a host name, or the text of an
+        /// IP address.
+        tls: Option<String>,
     },
     /// Close the stream of this path, or stop opening it. No answer is expected, and what was sent before is still
     /// to be delivered.

@@ -147,7 +147,7 @@ impl Pair {
                 let Some(side) = [0, 1].into_iter().find(has) else { continue };
                 let path = Path { protocol: Protocol::Udp, local: to, remote: source };
                 let path = self.agents[side].path_id(path);
-                if self.agents[side].handle_datagram(path, &bytes, self.now) == Received::Application {
+                if let Received::Application(_) = self.agents[side].handle_datagram(path, &bytes, self.now) {
                     self.heard[side].push((self.now, bytes));
                 }
             } else {
@@ -164,7 +164,7 @@ impl Pair {
     /// Sends an application datagram over the path in use; false if there is none.
     fn say(&mut self, side: usize, bytes: &[u8]) -> bool {
         self.drain();
-        let Some(path) = self.agents[side].send(bytes.len(), self.now) else { return false };
+        let Some(path) = self.agents[side].admit(bytes.len(), self.now) else { return false };
         let path = self.agents[side].path(path).unwrap();
         let (mut source, mut to) = (path.local, path.remote);
         if let Some((inside, outside)) = self.nat {
@@ -354,12 +354,12 @@ fn a_silent_path_is_disconnected_then_failed_and_sending_stops() {
     pair.passes = |_, _| false;
     assert!(pair.run_until(cut + Duration::from_secs(8), |pair| pair.both(State::Disconnected)));
     let now = pair.now;
-    assert!(pair.agents[0].send(1, now).is_some(), "consent still holds");
+    assert!(pair.agents[0].admit(1, now).is_some(), "consent still holds");
     assert!(pair.run_until(cut + Duration::from_secs(31), |pair| pair.both(State::Failed)));
     assert!(pair.now - cut >= Duration::from_secs(23), "the last answer is at most 6 s older than the cut");
     assert_eq!(pair.agents[0].failure(), Some(Failure::ConsentExpired));
     let now = pair.now;
-    assert_eq!(pair.agents[0].send(1, now), None);
+    assert_eq!(pair.agents[0].admit(1, now), None);
 }
 
 #[test]
@@ -406,7 +406,7 @@ fn a_restart_keeps_the_old_path_until_the_new_one_works() {
         restart(&mut pair.agents[side], now);
         pair.agents[side].add_local_candidate(host(text, 60_000), now).unwrap();
         let now = pair.now;
-        assert!(pair.agents[side].send(1, now).is_some(), "the old path is in use");
+        assert!(pair.agents[side].admit(1, now).is_some(), "the old path is in use");
     }
     assert_ne!(pair.agents[0].local_credentials(), &old);
     pair.signal();
@@ -430,7 +430,7 @@ fn a_restart_that_fails_leaves_the_old_path_alive() {
     }
     for side in 0..2 {
         let now = pair.now;
-        assert!(pair.agents[side].send(1, now).is_some());
+        assert!(pair.agents[side].admit(1, now).is_some());
         assert!(matches!(pair.agents[side].state(), State::Connected | State::Completed));
     }
 }

@@ -9,6 +9,8 @@ use crate::session::{self, Certificate};
 pub struct Config {
     /// Its ICE agent.
     pub ice: ice::Config,
+    /// The STUN and TURN servers that candidates are gathered from: W3C's `iceServers`. None.
+    pub servers: Vec<ice::Server>,
     /// Whether to connect over TCP where the other side waits for that, from each address of ours. It needs a driver
     /// that opens streams; where there is none, nothing is lost but that failure may be told a little later. Yes.
     pub active_tcp: bool,
@@ -35,6 +37,7 @@ impl Default for Config {
         let session = session::Config::default();
         Self {
             ice: ice::Config::default(),
+            servers: Vec::new(),
             active_tcp: true,
             mdns_candidates: false,
             certificate: session.certificate,

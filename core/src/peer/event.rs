@@ -26,12 +26,16 @@ pub enum Event {
     ConnectionStateChange(ConnectionState),
     /// W3C `selectedcandidatepairchange`. It may name a pair again that has become the nominated one.
     SelectedPairChange(Box<ice::PairReport>),
+    /// W3C `icegatheringstatechange`.
+    IceGatheringStateChange(ice::GatheringState),
+    /// W3C `icecandidateerror`: a STUN or TURN server gives us no candidate, or takes back what it gave.
+    IceCandidateError(ice::GatheringError),
     /// An ICE restart has found no path, for this reason. The one from before it stays in use.
     IceRestartFailed(ice::Failure),
     /// The machine's addresses have changed, and this is what became of the path in use. Where it was lost, an ICE
     /// restart (`Peer::restart_ice`) tells the other side of the new addresses.
     NetworkChange(ice::NetworkChange),
-    /// Resolve the name, by multicast DNS if it ends in `.local`, and answer with `Peer::handle_resolved`.
+    /// Resolve the name, by multicast DNS if it ends in `.local`, to addresses of both families, and answer with `Peer::handle_resolved`.
     Resolve {
         /// To be given with the answer.
         request: ResolveId,
@@ -39,7 +43,8 @@ pub enum Event {
         name: String,
     },
     /// Open a TCP stream from `local`, whose port is 0 where any will do, to `remote`. Answer with
-    /// `Peer::handle_stream_opened`, or with `Peer::handle_stream_closed` if it cannot be opened.
+    /// `Peer::handle_stream_opened`, or with `Peer::handle_stream_closed` if it cannot be opened. What comes in a stream of
+    /// which `Peer::is_server_stream` is true goes to `Peer::handle_stream_data` as it is.
     OpenStream {
         /// The path that the stream is for: its only stream.
         path: PathId,
@@ -47,6 +52,22 @@ pub enum Event {
         local: SocketAddr,
         /// What to connect to.
         remote: SocketAddr,
+        /// For a server that is to be spoken to in TLS, what its certificate must be for: a host name, or the text of an
+        /// IP address.
+        tls: Option<String>,
+    },
+    /// Bind a UDP socket on this address and any port, and answer with `Peer::handle_socket_opened`. A TURN server takes
+    /// the socket of the base for one that it knows from before.
+    OpenSocket {
+        /// To be given with the answer.
+        socket: ice::SocketId,
+        /// The address to bind to.
+        local: IpAddr,
+    },
+    /// Close the socket that was bound for [`Event::OpenSocket`].
+    CloseSocket {
+        /// The address that it is bound to.
+        local: SocketAddr,
     },
     /// Close the stream of this path, or stop opening it. No answer is expected, and what was sent before is still
     /// to be delivered.

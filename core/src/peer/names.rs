@@ -1,8 +1,9 @@
-//! Candidates that name a host instead of an address, until the driver has resolved the name.
+//! Names that the driver is to resolve: of servers, and of candidates that name a host instead of an address.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
+use crate::ice;
 use crate::sdp::CandidateAttribute;
 
 /// How many names of the other side are asked for at a time.
@@ -34,6 +35,8 @@ impl ResolveId {
 pub(super) struct Names {
     next: u32,
     pending: BTreeMap<ResolveId, Pending>,
+    /// The agent's questions.
+    servers: BTreeMap<ResolveId, ice::ResolveId>,
     questions: VecDeque<(ResolveId, String)>,
     /// The other side has no more candidates; the agent is told once every name is answered.
     pub(super) gathered: bool,
@@ -69,6 +72,19 @@ impl Names {
         Ok(())
     }
 
+    /// Has the name of a server resolved.
+    pub(super) fn ask_for_server(&mut self, request: ice::ResolveId, name: String) {
+        let id = ResolveId(self.next);
+        self.next += 1;
+        self.questions.push_back((id, name));
+        self.servers.insert(id, request);
+    }
+
+    /// The agent's question that this answers, if it is one.
+    pub(super) fn answer_of_server(&mut self, id: ResolveId) -> Option<ice::ResolveId> {
+        self.servers.remove(&id)
+    }
+
     /// The next question to put to the driver.
     pub(super) fn poll_question(&mut self) -> Option<(ResolveId, String)> {
         self.questions.pop_front()
@@ -89,10 +105,10 @@ impl Names {
         self.pending.is_empty()
     }
 
-    /// Forgets all questions: the candidates belonged to a generation that is over.
+    /// Forgets all questions for candidates: they belonged to a generation that is over.
     pub(super) fn clear(&mut self) {
         self.pending.clear();
-        self.questions.clear();
+        self.questions.retain(|(id, _)| self.servers.contains_key(id));
         self.gathered = false;
     }
 }

@@ -10,11 +10,15 @@ use super::concealment::Concealment;
 use super::names::{Names, ResolveId, TooManyNames};
 use super::state::{ConnectionState, SessionState};
 use super::{Config, Error, Event, Failure};
-use crate::ice::{self, Agent, Credentials, HostSocket, LocalCandidate, PairReport, Received, Role};
+use crate::ice::{
+    self, Agent, Credentials, HostSocket, LocalCandidate, PairReport, Received, Role, Sent, Server, ServerReport,
+    SocketId,
+};
 use crate::jsep::{
     Applied, Data, Description, LocalIce, LocalParameters, Negotiation, RemoteCandidate, SignalingState, Transport,
     TrickledCandidate,
 };
+use crate::nat::Mapping;
 use crate::path::{Path, PathId, Protocol, Transmit};
 use crate::rng::{Rng, Seed};
 use crate::sdp::{CandidateAttribute, Host};
@@ -72,7 +76,7 @@ pub struct Counters {
 
 impl Peer {
     /// The smallest buffer that holds everything a peer sends, in bytes.
-    pub const MIN_BUFFER: usize = 1502;
+    pub const MIN_BUFFER: usize = 1500 + Agent::MAX_HEADROOM + Agent::TAILROOM;
 
     /// Makes a peer.
     ///
@@ -81,7 +85,10 @@ impl Peer {
     pub fn new(config: Config, seed: Seed, now: Instant) -> Result<Self, SetupError> {
         let mut rng = Rng::new(seed);
         let session = Session::new(config.session(), rng.array())?;
-        let agent = Agent::new(config.ice, Role::Controlled, rng.array(), now);
+        let mut agent = Agent::new(config.ice, Role::Controlled, rng.array(), now);
+        if !config.servers.is_empty() {
+            agent.set_servers(config.servers, now);
+        }
         let parameters = LocalParameters {
             fingerprint: session.fingerprint().clone(),
             sctp_port: SCTP_PORT,
@@ -132,11 +139,11 @@ impl Peer {
         Ok(())
     }
 
-    /// Says that all sockets were named.
+    /// Says that all sockets were named. Once the servers have answered as well, the other side is told that there are no
+    /// more candidates.
     pub fn end_of_candidates(&mut self, now: Instant) {
         let now = self.line.advance(now);
         self.agent.end_of_local_candidates(now);
-        self.announce_end();
         self.follow(now);
     }
 
@@ -152,6 +159,20 @@ impl Peer {
             self.events.retain(|event| !matches!(event, Event::NetworkChange(_)));
         }
         self.withdraw_names();
+    }
+
+    /// W3C `setConfiguration`, of the servers: see [`Agent::set_servers`].
+    pub fn set_servers(&mut self, servers: Vec<Server>, now: Instant) {
+        let now = self.line.advance(now);
+        self.agent.set_servers(servers, now);
+        self.follow(now);
+    }
+
+    /// The address of the socket that [`Event::OpenSocket`] has asked for, or none if there is none.
+    pub fn handle_socket_opened(&mut self, socket: SocketId, local: Option<SocketAddr>, now: Instant) {
+        let now = self.line.advance(now);
+        self.agent.handle_socket_opened(socket, local, now);
+        self.follow(now);
     }
 
     // Offer and answer.
@@ -266,7 +287,7 @@ impl Peer {
     /// Takes a datagram that the driver received. Whatever is wrong with it is counted and changes nothing.
     pub fn handle_datagram(&mut self, path: PathId, datagram: &[u8], now: Instant) {
         let now = self.line.advance(now);
-        if self.agent.handle_datagram(path, datagram, now) == Received::Application {
+        if let Received::Application(datagram) = self.agent.handle_datagram(path, datagram, now) {
             self.session.handle_datagram(datagram, now);
         }
         self.follow(now);
@@ -285,6 +306,10 @@ impl Peer {
     /// The addresses of a name that [`Event::Resolve`] asked for; none if it has none.
     pub fn handle_resolved(&mut self, request: ResolveId, addresses: &[IpAddr], now: Instant) {
         let now = self.line.advance(now);
+        if let Some(request) = self.names.answer_of_server(request) {
+            self.agent.handle_resolved(request, addresses, now);
+            return self.follow(now);
+        }
         for (candidate, ip) in self.names.answer(request, addresses) {
             if let Ok(candidate) = candidate.to_candidate(Some(ip)) {
                 self.consider_connecting(&candidate, now);
@@ -307,13 +332,13 @@ impl Peer {
         if let Some(transmit) = self.agent.poll_transmit(buf) {
             return Some(transmit);
         }
-        let (header, payload) = buf.split_at_mut(self.agent.header_len());
-        while let Some(len) = self.session.poll_transmit(payload) {
-            if let Some(path) = self.agent.send(len, self.line.now()) {
-                header.copy_from_slice(&ice::frame_header(len as u16)[..header.len()]);
-                return Some(Transmit { path, len: header.len() + len });
+        let (headroom, room) = (self.agent.headroom(), buf.len() - Agent::TAILROOM);
+        while let Some(len) = self.session.poll_transmit(&mut buf[headroom..room]) {
+            match self.agent.send(buf, len, self.line.now()) {
+                Sent::Now(transmit) => return Some(transmit),
+                Sent::Later => {}
+                Sent::No => self.unsent += 1,
             }
-            self.unsent += 1;
         }
         if self.leaving && self.session.poll_timeout().is_none() {
             let now = self.line.now();
@@ -446,6 +471,12 @@ impl Peer {
         if self.leaving { ice::State::Closed } else { self.agent.state() }
     }
 
+    /// W3C `iceGatheringState`.
+    #[must_use]
+    pub fn gathering_state(&self) -> ice::GatheringState {
+        self.agent.gathering_state()
+    }
+
     /// W3C `connectionState`.
     #[must_use]
     pub fn connection_state(&self) -> ConnectionState {
@@ -456,6 +487,17 @@ impl Peer {
     #[must_use]
     pub fn failure(&self) -> Option<Failure> {
         self.failure.clone().or_else(|| self.agent.failure().map(Failure::Path))
+    }
+
+    /// What became of each STUN and TURN server, asked from each socket.
+    pub fn server_reports(&self) -> impl Iterator<Item = ServerReport> + '_ {
+        self.agent.server_reports()
+    }
+
+    /// What the servers tell of the NATs before a socket; none if too few have answered to tell.
+    #[must_use]
+    pub fn mapping(&self, base: SocketAddr) -> Option<Mapping> {
+        self.agent.mapping(base)
     }
 
     /// Our part in ICE.
@@ -653,8 +695,18 @@ impl Peer {
                         self.announce(&told);
                     }
                 }
-                ice::Event::OpenStream { path, local, remote } => {
-                    self.events.push_back(Event::OpenStream { path, local, remote });
+                ice::Event::GatheringStateChange(state) => {
+                    self.events.push_back(Event::IceGatheringStateChange(state));
+                    if state == ice::GatheringState::Complete {
+                        self.announce_end();
+                    }
+                }
+                ice::Event::GatheringError(error) => self.events.push_back(Event::IceCandidateError(error)),
+                ice::Event::Resolve { request, name } => self.names.ask_for_server(request, name),
+                ice::Event::OpenSocket { socket, local } => self.events.push_back(Event::OpenSocket { socket, local }),
+                ice::Event::CloseSocket { local } => self.events.push_back(Event::CloseSocket { local }),
+                ice::Event::OpenStream { path, local, remote, tls } => {
+                    self.events.push_back(Event::OpenStream { path, local, remote, tls });
                 }
                 ice::Event::CloseStream { path } => self.events.push_back(Event::CloseStream { path }),
                 ice::Event::SelectedPairChange(pair) => self.events.push_back(Event::SelectedPairChange(pair)),

@@ -11,6 +11,10 @@ use super::message::TransactionId;
 pub struct AttributeType(pub u16);
 
 impl AttributeType {
+    /// RFC 8489 section 14.1: what servers of RFC 3489 answer with.
+    pub const MAPPED_ADDRESS: Self = Self(0x0001);
+    /// RFC 5780 section 7.2.
+    pub const CHANGE_REQUEST: Self = Self(0x0003);
     /// RFC 8489 section 14.3.
     pub const USERNAME: Self = Self(0x0006);
     /// RFC 8489 section 14.5.
@@ -35,6 +39,8 @@ impl AttributeType {
     pub const XOR_RELAYED_ADDRESS: Self = Self(0x0016);
     /// RFC 8656 section 18.6.
     pub const REQUESTED_ADDRESS_FAMILY: Self = Self(0x0017);
+    /// RFC 8656 section 18.7.
+    pub const EVEN_PORT: Self = Self(0x0018);
     /// RFC 8656 section 18.8.
     pub const REQUESTED_TRANSPORT: Self = Self(0x0019);
     /// RFC 8489 section 14.6.
@@ -45,6 +51,8 @@ impl AttributeType {
     pub const USERHASH: Self = Self(0x001E);
     /// RFC 8489 section 14.2.
     pub const XOR_MAPPED_ADDRESS: Self = Self(0x0020);
+    /// RFC 8656 section 18.10.
+    pub const RESERVATION_TOKEN: Self = Self(0x0022);
     /// RFC 8445 section 16.1.
     pub const PRIORITY: Self = Self(0x0024);
     /// RFC 8445 section 16.1.
@@ -53,6 +61,8 @@ impl AttributeType {
     pub const ADDITIONAL_ADDRESS_FAMILY: Self = Self(0x8000);
     /// RFC 8656 section 18.12.
     pub const ADDRESS_ERROR_CODE: Self = Self(0x8001);
+    /// RFC 6062 section 6.2.1.
+    pub const CONNECTION_ID: Self = Self(0x002A);
     /// RFC 8489 section 14.11.
     pub const PASSWORD_ALGORITHMS: Self = Self(0x8002);
     /// RFC 8489 section 14.16.
@@ -72,6 +82,10 @@ impl AttributeType {
     pub const ICE_CONTROLLED: Self = Self(0x8029);
     /// RFC 8445 section 16.1.
     pub const ICE_CONTROLLING: Self = Self(0x802A);
+    /// RFC 5780 section 7.3.
+    pub const RESPONSE_ORIGIN: Self = Self(0x802B);
+    /// RFC 5780 section 7.4.
+    pub const OTHER_ADDRESS: Self = Self(0x802C);
 
     /// Whether a message with it must be refused by who does not know it (RFC 8489 section 14).
     #[must_use]
@@ -83,6 +97,7 @@ impl AttributeType {
 impl fmt::Display for AttributeType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match *self {
+            Self::CHANGE_REQUEST => "CHANGE-REQUEST",
             Self::USERNAME => "USERNAME",
             Self::MESSAGE_INTEGRITY => "MESSAGE-INTEGRITY",
             Self::ERROR_CODE => "ERROR-CODE",
@@ -95,15 +110,19 @@ impl fmt::Display for AttributeType {
             Self::NONCE => "NONCE",
             Self::XOR_RELAYED_ADDRESS => "XOR-RELAYED-ADDRESS",
             Self::REQUESTED_ADDRESS_FAMILY => "REQUESTED-ADDRESS-FAMILY",
+            Self::EVEN_PORT => "EVEN-PORT",
             Self::REQUESTED_TRANSPORT => "REQUESTED-TRANSPORT",
             Self::MESSAGE_INTEGRITY_SHA256 => "MESSAGE-INTEGRITY-SHA256",
             Self::PASSWORD_ALGORITHM => "PASSWORD-ALGORITHM",
             Self::USERHASH => "USERHASH",
+            Self::MAPPED_ADDRESS => "MAPPED-ADDRESS",
             Self::XOR_MAPPED_ADDRESS => "XOR-MAPPED-ADDRESS",
+            Self::RESERVATION_TOKEN => "RESERVATION-TOKEN",
             Self::PRIORITY => "PRIORITY",
             Self::USE_CANDIDATE => "USE-CANDIDATE",
             Self::ADDITIONAL_ADDRESS_FAMILY => "ADDITIONAL-ADDRESS-FAMILY",
             Self::ADDRESS_ERROR_CODE => "ADDRESS-ERROR-CODE",
+            Self::CONNECTION_ID => "CONNECTION-ID",
             Self::PASSWORD_ALGORITHMS => "PASSWORD-ALGORITHMS",
             Self::ALTERNATE_DOMAIN => "ALTERNATE-DOMAIN",
             Self::ICMP => "ICMP",
@@ -113,6 +132,8 @@ impl fmt::Display for AttributeType {
             Self::FINGERPRINT => "FINGERPRINT",
             Self::ICE_CONTROLLED => "ICE-CONTROLLED",
             Self::ICE_CONTROLLING => "ICE-CONTROLLING",
+            Self::RESPONSE_ORIGIN => "RESPONSE-ORIGIN",
+            Self::OTHER_ADDRESS => "OTHER-ADDRESS",
             Self(number) => return write!(f, "{number:#06x}"),
         })
     }

@@ -39,6 +39,13 @@ impl Method {
     /// RFC 8656 section 12.
     pub const CHANNEL_BIND: Self = Self(0x009);
 
+    /// RFC 6062 section 4.3.
+    pub const CONNECT: Self = Self(0x00A);
+    /// RFC 6062 section 4.3.
+    pub const CONNECTION_BIND: Self = Self(0x00B);
+    /// RFC 6062 section 4.4; an indication.
+    pub const CONNECTION_ATTEMPT: Self = Self(0x00C);
+
     /// The method with this number; none if it needs more than 12 bits.
     #[must_use]
     pub const fn new(number: u16) -> Option<Self> {

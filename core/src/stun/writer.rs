@@ -71,6 +71,18 @@ impl<'b> MessageWriter<'b> {
         self
     }
 
+    /// Adds an attribute whose value of `len` bytes is where it belongs already: 4 bytes behind what was written so far.
+    pub fn attribute_in_place(&mut self, kind: AttributeType, len: usize) -> &mut Self {
+        let start = self.len;
+        self.len = (start + 4 + len).next_multiple_of(4);
+        if let (Some(room), Ok(stated)) = (self.buf.get_mut(start..self.len), u16::try_from(len)) {
+            room[..2].copy_from_slice(&kind.0.to_be_bytes());
+            room[2..4].copy_from_slice(&stated.to_be_bytes());
+            room[4 + len..].fill(0);
+        }
+        self
+    }
+
     /// Adds an attribute of the form of XOR-MAPPED-ADDRESS (RFC 8489 section 14.2).
     pub fn xor_address(&mut self, kind: AttributeType, address: SocketAddr) -> &mut Self {
         let (value, len) = to_xor_address(address, self.id);

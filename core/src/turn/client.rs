@@ -3,6 +3,7 @@
 mod answer;
 mod data;
 mod redirect;
+mod streams;
 mod upkeep;
 
 use core::time::Duration;
@@ -11,10 +12,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use data::Held;
 pub use data::{PeerData, SendError, Sent};
+pub use streams::DataTransmit;
 
 use super::frames::Frames;
 use super::peers::Peers;
 use super::request::{MAX_REQUEST, Purpose, write_keepalive, write_request};
+use super::streams::Streams;
+use super::terms::Terms;
 use super::transaction::Transaction;
 use super::{Config, Counters, Event, Failure, InvalidConfig, Loss, Refusal};
 use crate::rng::Rng;
@@ -38,6 +42,7 @@ pub struct Client {
     /// Where we have been sent from, and when we have last asked there.
     left: Vec<(SocketAddr, Instant)>,
     phase: Phase,
+    terms: Terms,
     authentication: Option<Authentication>,
     /// How often the credentials were replaced.
     replaced: u32,
@@ -48,6 +53,7 @@ pub struct Client {
     transactions: BTreeMap<TransactionId, Transaction>,
     peers: Peers,
     held: Held,
+    streams: Streams,
     outbox: VecDeque<Outgoing>,
     events: VecDeque<Event>,
     frames: Frames,
@@ -114,8 +120,14 @@ impl Client {
     /// datagrams that wait for a permission it needs [`SEND_OVERHEAD`](Self::SEND_OVERHEAD) more than these have.
     pub const MIN_BUFFER: usize = MAX_REQUEST;
 
+    /// The most that goes before a datagram: a Send indication's header, an IPv6 address, the header of DATA.
+    pub const MAX_HEADROOM: usize = 48;
+
+    /// Room behind a datagram that [`send_in_place`](Self::send_in_place) may need for padding.
+    pub const TAILROOM: usize = 3;
+
     /// How many bytes [`send`](Self::send) adds to a datagram at most, while there is no channel.
-    pub const SEND_OVERHEAD: usize = super::request::SEND_OVERHEAD;
+    pub const SEND_OVERHEAD: usize = Self::MAX_HEADROOM + Self::TAILROOM;
 
     /// A client that asks for an allocation at once; over a stream it asks for the stream first.
     ///
@@ -128,6 +140,7 @@ impl Client {
             domain: None,
             left: Vec::new(),
             phase: Phase::Over,
+            terms: Terms::new(&config),
             rng: Rng::new(seed),
             timeline: Timeline::new(now),
             authentication: None,
@@ -137,6 +150,7 @@ impl Client {
             transactions: BTreeMap::new(),
             peers: Peers::new(),
             held: Held::default(),
+            streams: Streams::default(),
             outbox: VecDeque::new(),
             events: VecDeque::new(),
             frames: Frames::default(),
@@ -242,6 +256,12 @@ impl Client {
         None
     }
 
+    /// Whether [`poll_transmit`](Self::poll_transmit) has something to write.
+    #[must_use]
+    pub fn wants_transmit(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
     /// What has happened next.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
@@ -304,6 +324,7 @@ impl Client {
 
     /// Asks the server, or for a stream to it.
     fn begin(&mut self, now: Instant) {
+        self.terms = Terms::new(&self.config);
         if self.config.transport.is_stream() {
             self.phase = Phase::Opening(now + self.config.stream_patience);
             self.events.push_back(Event::OpenStream { server: self.server, domain: self.domain.clone() });
@@ -315,17 +336,25 @@ impl Client {
 
     /// Sends a request; `tries` is how often the server has asked to try again.
     fn request(&mut self, purpose: Purpose, tries: u8, now: Instant) {
+        self.request_as(self.authentication.clone(), purpose, tries, now);
+    }
+
+    fn request_as(&mut self, who: Option<Authentication>, purpose: Purpose, tries: u8, now: Instant) {
         let id = TransactionId(self.rng.array());
-        let bytes = write_request(purpose, id, &self.config, self.authentication.as_ref());
+        let bytes = write_request(purpose, id, &self.config, &self.terms, who.as_ref());
         let mut transaction = Transaction::new(purpose, bytes, &self.config, now);
-        transaction.authentication = self.authentication.clone();
+        transaction.authentication = who;
         transaction.credentials = self.replaced;
         transaction.tries = tries;
         self.transactions.insert(id, transaction);
-        self.outbox.push_back(Outgoing::Request(id));
+        match purpose.stream() {
+            None => self.outbox.push_back(Outgoing::Request(id)),
+            Some(_) => self.streams.outbox.push_back(id),
+        }
     }
 
     fn release(&mut self, is_told: bool, now: Instant) {
+        self.close_data_streams();
         self.transactions.clear();
         self.outbox.clear();
         self.held = Held::default();
@@ -370,6 +399,7 @@ impl Client {
     }
 
     fn over(&mut self) {
+        self.close_data_streams();
         self.phase = Phase::Over;
         self.transactions.clear();
         self.outbox.clear();

@@ -32,9 +32,37 @@ pub enum Family {
     Ipv4,
     /// IPv6.
     Ipv6,
-    /// Both, if the server has both: IPv4 and an additional one of IPv6.
+    /// Both, if the server has both: IPv4 and an additional one of IPv6. Otherwise the one that it has.
     Both,
 }
+
+/// What is relayed between the server and peers (RFC 8656 section 18.8).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Relay {
+    /// Datagrams: see [`Client::send`](super::Client::send).
+    Udp,
+    /// Streams, over a stream to the server only (RFC 6062): see [`Client::connect`](super::Client::connect).
+    Tcp,
+}
+
+/// Which port the relayed address is to have (RFC 8656 sections 7.1, 18.7 and 18.10).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Port {
+    /// Whichever.
+    Any,
+    /// An even one.
+    Even,
+    /// An even one, while the next is reserved for another allocation: [`Allocated::reservation`] has the token.
+    ///
+    /// [`Allocated::reservation`]: super::Allocated::reservation
+    EvenAndNext,
+    /// The one that this token stands for, of whatever family it is.
+    Reserved(ReservationToken),
+}
+
+/// Stands for a port that a server has reserved, for half a minute at least (RFC 8656 section 7.2).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ReservationToken(pub [u8; 8]);
 
 /// A client's configuration.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,10 +71,14 @@ pub struct Config {
     pub server: SocketAddr,
     /// How the server is reached.
     pub transport: Transport,
+    /// What is relayed.
+    pub relay: Relay,
     /// As whom.
     pub credentials: LongTermCredentials,
     /// Which relayed address is wanted.
     pub family: Family,
+    /// Which port is wanted.
+    pub port: Port,
     /// For how long the allocation is asked for each time, in whole seconds; the server decides. None leaves it to the
     /// server altogether, which is 10 minutes.
     pub lifetime: Option<Duration>,
@@ -72,8 +104,10 @@ impl Config {
         Self {
             server,
             transport,
+            relay: Relay::Udp,
             credentials,
             family: Family::Ipv4,
+            port: Port::Any,
             lifetime: None,
             software: None,
             retransmission: RetransmissionConfig::default(),
@@ -88,6 +122,15 @@ impl Config {
         const MAX_SOFTWARE: usize = 763;
         if !is_reachable(self.server) {
             return Err(InvalidConfig::Server(self.server));
+        }
+        if self.relay == Relay::Tcp && !self.transport.is_stream() {
+            return Err(InvalidConfig::TcpOverUdp);
+        }
+        if self.relay == Relay::Tcp && self.port != Port::Any {
+            return Err(InvalidConfig::PortOfTcp(self.port));
+        }
+        if self.family == Family::Both && self.port == Port::EvenAndNext {
+            return Err(InvalidConfig::ReservationOfBoth);
         }
         match &self.software {
             Some(software) if software.len() > MAX_SOFTWARE => Err(InvalidConfig::Software { len: software.len() }),
@@ -108,6 +151,12 @@ pub(super) fn is_reachable(address: SocketAddr) -> bool {
 pub enum InvalidConfig {
     /// No server can be at this address.
     Server(SocketAddr),
+    /// TCP is relayed over TCP or TLS only (RFC 6062 section 4.1).
+    TcpOverUdp,
+    /// Which port it is cannot be asked for where TCP is relayed (RFC 6062 section 4.1).
+    PortOfTcp(Port),
+    /// A port cannot be reserved where both families are wanted (RFC 8656 section 7.2).
+    ReservationOfBoth,
     /// SOFTWARE is longer than 763 bytes.
     Software {
         /// How long.
@@ -119,6 +168,9 @@ impl fmt::Display for InvalidConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Server(address) => write!(f, "no server can be at {address}"),
+            Self::TcpOverUdp => f.write_str("TCP is relayed over TCP or TLS only"),
+            Self::PortOfTcp(port) => write!(f, "a port ({port:?}) is asked for, which cannot be where TCP is relayed"),
+            Self::ReservationOfBoth => f.write_str("a port cannot be reserved where both families are wanted"),
             Self::Software { len } => write!(f, "SOFTWARE of {len} bytes; it may have 763"),
         }
     }

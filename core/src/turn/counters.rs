@@ -24,7 +24,7 @@ pub struct Counters {
     pub unbound: u64,
     /// ICMP errors that the server has passed on (RFC 8656 section 11.5).
     pub icmp: u64,
-    /// Datagrams that waited for a permission and were dropped.
+    /// Datagrams that waited for a permission and were dropped, and connections of peers that were too many.
     pub dropped: u64,
     /// Datagrams that the buffer given to `poll_transmit` was too small for.
     pub oversized: u64,

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Failure, Loss, Refusal};
+use super::{DataStream, Failure, Loss, Refusal, ReservationToken};
 
 /// Something happened. Events come in the order in which it happened.
 ///
@@ -44,6 +44,30 @@ pub enum Event {
     /// The server does not take the credentials any more. The allocation lasts until its lifetime is over;
     /// `set_credentials` can prolong it.
     CredentialsRefused(Refusal),
+    /// A peer has connected to the relayed address of a TCP allocation. `accept` takes it up, within half a minute.
+    PeerConnected {
+        /// What the connection is called from now on.
+        stream: DataStream,
+        /// Who.
+        peer: SocketAddr,
+    },
+    /// The driver is asked to open a data stream, of the kind that the one to the server is, and to answer by
+    /// `handle_data_stream_opened` or `handle_data_stream_closed`.
+    OpenDataStream {
+        /// For what.
+        stream: DataStream,
+        /// To where.
+        server: SocketAddr,
+        /// Whose certificate the server must show, as with [`Event::OpenStream`].
+        domain: Option<String>,
+    },
+    /// What is written into this stream from now on goes to the peer as it is, and what comes is the peer's.
+    DataStreamReady(DataStream),
+    /// This stream will not lead to the peer: the server has refused, for instance because there is a connection to the
+    /// peer already (446) or the peer could not be reached (447), or it could not be opened.
+    DataStreamFailed(DataStream, Failure),
+    /// The driver is asked to close this stream. It is not told of afterwards.
+    CloseDataStream(DataStream),
     /// The allocation is no more.
     Lost(Loss),
     /// The allocation was given back, as `close` has asked.
@@ -53,12 +77,14 @@ pub enum Event {
 /// An allocation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Allocated {
-    /// The relayed address.
+    /// The relayed address. It is of IPv6 if only that was asked for, or if the server has nothing else.
     pub relayed: SocketAddr,
     /// The one of IPv6, where both families were asked for.
     pub additional: Option<SocketAddr>,
-    /// Why there is none of IPv6, where both families were asked for (ADDRESS-ERROR-CODE).
+    /// Why there is only one address, where both families were asked for (ADDRESS-ERROR-CODE, or 440).
     pub additional_refused: Option<Refusal>,
+    /// What stands for the next port, if that was to be reserved.
+    pub reservation: Option<ReservationToken>,
     /// Our own address as the server sees it.
     pub mapped: SocketAddr,
     /// For how long it is ours without a refresh. The client refreshes it in time.

@@ -21,7 +21,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Why no allocation was made.
+/// Why no allocation was made, or no data stream joined with a peer.
 ///
 /// [`Failure::code`] and `to_string` are what W3C's `icecandidateerror` reports as `errorCode` and `errorText`.
 #[derive(Clone, PartialEq, Eq, Debug)]

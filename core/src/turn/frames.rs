@@ -22,29 +22,28 @@ pub(super) fn read_channel_data(frame: &[u8]) -> Option<(u16, &[u8])> {
     Some((u16::from_be_bytes([header[0], header[1]]), rest.get(..len)?))
 }
 
-/// Writes channel data, padded for a stream, and gives its length.
+/// Makes channel data of the `len` bytes behind the header, padded for a stream, and gives its whole length.
 pub(super) fn write_channel_data(
     buf: &mut [u8],
     number: u16,
-    data: &[u8],
+    len: usize,
     is_padded: bool,
 ) -> Result<usize, BufferTooSmall> {
-    let end = CHANNEL_HEADER_LEN + data.len();
-    let len = if is_padded { end.next_multiple_of(4) } else { end };
+    let end = CHANNEL_HEADER_LEN + len;
+    let needed = if is_padded { end.next_multiple_of(4) } else { end };
     let room = buf.len();
-    let (Some(frame), Ok(stated)) = (buf.get_mut(..len), u16::try_from(data.len())) else {
-        return Err(BufferTooSmall { needed: len, room });
+    let (Some(frame), Ok(stated)) = (buf.get_mut(..needed), u16::try_from(len)) else {
+        return Err(BufferTooSmall { needed, room });
     };
     frame[..2].copy_from_slice(&number.to_be_bytes());
     frame[2..4].copy_from_slice(&stated.to_be_bytes());
-    frame[4..end].copy_from_slice(data);
     frame[end..].fill(0);
-    Ok(len)
+    Ok(needed)
 }
 
 /// Cuts a stream into frames. What is kept is never more than one frame, of at most 64 KiB.
 #[derive(Default, Debug)]
-pub(super) struct Frames {
+pub(crate) struct Frames {
     partial: Vec<u8>,
     /// The frame in `partial` was given out.
     is_done: bool,
@@ -52,12 +51,12 @@ pub(super) struct Frames {
 
 /// What came is neither STUN nor channel data, and where the next frame starts is unknown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Garbage;
+pub(crate) struct Garbage;
 
 impl Frames {
     /// Takes bytes from the front of `input`: gives how many, and the frame that they complete. A frame that is whole
     /// in `input` is not copied.
-    pub(super) fn advance<'a>(&'a mut self, input: &'a [u8]) -> Result<(usize, Option<&'a [u8]>), Garbage> {
+    pub(crate) fn advance<'a>(&'a mut self, input: &'a [u8]) -> Result<(usize, Option<&'a [u8]>), Garbage> {
         if self.is_done {
             self.partial.clear();
             self.is_done = false;

@@ -112,8 +112,20 @@ impl Peers {
         }
     }
 
+    /// The way to this peer.
+    pub(super) fn way_to(&self, peer: SocketAddr, now: Instant) -> Way {
+        let permitted = self.permission_way(peer.ip(), now);
+        let channel = self.contacts.get(&peer).and_then(|contact| contact.channel.as_ref());
+        match channel {
+            Some(channel) if permitted == Way::Indication && channel.state.is_bound(now) => {
+                Way::Channel(channel.number)
+            }
+            _ => permitted,
+        }
+    }
+
     /// The way to this peer; notes that it is used.
-    pub(super) fn way_to(&mut self, peer: SocketAddr, now: Instant) -> Way {
+    pub(super) fn use_way_to(&mut self, peer: SocketAddr, now: Instant) -> Way {
         match self.permit(peer.ip(), now) {
             Way::Indication => {}
             other => return other,
@@ -143,24 +155,16 @@ impl Peers {
 
     /// Whether a peer is permitted, by an indication at least; notes that it is used.
     pub(super) fn permit(&mut self, peer: IpAddr, now: Instant) -> Way {
-        let has_room = self.permissions.len() < MAX_PEERS;
-        match self.permissions.get_mut(&peer) {
-            Some(permission) => {
-                permission.used_at = now;
-                match permission.state {
-                    PermissionState::Asked => Way::Waiting,
-                    PermissionState::Granted { since } if now < since + PERMISSION_LIFETIME => {
-                        self.is_due |= now >= since + PERMISSION_RENEWAL;
-                        Way::Indication
-                    }
-                    PermissionState::Granted { .. } => Way::Unknown,
-                    PermissionState::Renewing { since } if now < since + PERMISSION_LIFETIME => Way::Indication,
-                    PermissionState::Renewing { .. } => Way::Waiting,
-                    PermissionState::Refused { at } if now < at + PERMISSION_REFUSAL => Way::Refused,
-                    PermissionState::Refused { .. } => Way::Unknown,
-                }
-            }
-            None if has_room => Way::Unknown,
+        let Some(permission) = self.permissions.get_mut(&peer) else { return self.permission_way(peer, now) };
+        permission.used_at = now;
+        self.is_due |= permission.state.is_late(now);
+        permission.state.way(now)
+    }
+
+    fn permission_way(&self, peer: IpAddr, now: Instant) -> Way {
+        match self.permissions.get(&peer) {
+            Some(permission) => permission.state.way(now),
+            None if self.permissions.len() < MAX_PEERS => Way::Unknown,
             None => Way::Full,
         }
     }
@@ -353,6 +357,25 @@ impl Peers {
             _ => None,
         });
         permissions.chain(channels).min()
+    }
+}
+
+impl PermissionState {
+    fn way(self, now: Instant) -> Way {
+        match self {
+            Self::Asked => Way::Waiting,
+            Self::Granted { since } if now < since + PERMISSION_LIFETIME => Way::Indication,
+            Self::Granted { .. } => Way::Unknown,
+            Self::Renewing { since } if now < since + PERMISSION_LIFETIME => Way::Indication,
+            Self::Renewing { .. } => Way::Waiting,
+            Self::Refused { at } if now < at + PERMISSION_REFUSAL => Way::Refused,
+            Self::Refused { .. } => Way::Unknown,
+        }
+    }
+
+    /// Whether it is to be prolonged if it is used.
+    fn is_late(self, now: Instant) -> bool {
+        matches!(self, Self::Granted { since } if (since + PERMISSION_RENEWAL..since + PERMISSION_LIFETIME).contains(&now))
     }
 }
 

@@ -3,9 +3,12 @@
 use core::time::Duration;
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Config, Family};
+use super::streams::ConnectionId;
+use super::terms::{Terms, write_lifetime};
+use super::{Config, DataStream, Relay};
 use crate::stun::{
-    AttributeType, Authentication, BufferTooSmall, Class, Message, MessageWriter, Method, TransactionId, xor_address,
+    AttributeType, Authentication, BufferTooSmall, Class, HEADER_LEN, Message, MessageWriter, Method, TransactionId,
+    xor_address,
 };
 
 /// What a request is for.
@@ -21,6 +24,10 @@ pub(super) enum Purpose {
     Permit(IpAddr),
     /// To bind this channel to this peer, or to prolong that.
     Bind(u16, SocketAddr),
+    /// To have the server connect to this peer.
+    Connect(DataStream, SocketAddr),
+    /// To join this stream with the connection to a peer.
+    Join(DataStream, ConnectionId),
 }
 
 impl Purpose {
@@ -30,6 +37,16 @@ impl Purpose {
             Self::Refresh | Self::Release => Method::REFRESH,
             Self::Permit(_) => Method::CREATE_PERMISSION,
             Self::Bind(..) => Method::CHANNEL_BIND,
+            Self::Connect(..) => Method::CONNECT,
+            Self::Join(..) => Method::CONNECTION_BIND,
+        }
+    }
+
+    /// The data stream that the request goes into, and the answer comes from; none where that is the server's own.
+    pub(super) fn stream(self) -> Option<DataStream> {
+        match self {
+            Self::Join(stream, _) => Some(stream),
+            _ => None,
         }
     }
 }
@@ -43,30 +60,32 @@ pub(super) fn write_request(
     purpose: Purpose,
     id: TransactionId,
     config: &Config,
+    terms: &Terms,
     authentication: Option<&Authentication>,
 ) -> Vec<u8> {
     let mut buf = vec![0; MAX_REQUEST];
     let mut writer = MessageWriter::new(&mut buf, Class::Request, purpose.method(), id);
-    if let Some(software) = &config.software {
-        writer.attribute(AttributeType::SOFTWARE, software.as_bytes());
-    }
+    terms.write_software(&mut writer, config);
     match purpose {
         Purpose::Allocate => {
-            const UDP: [u8; 4] = [17, 0, 0, 0];
-            const IPV6: [u8; 4] = [2, 0, 0, 0];
-            writer.attribute(AttributeType::REQUESTED_TRANSPORT, &UDP);
-            match config.family {
-                Family::Ipv4 => &mut writer,
-                Family::Ipv6 => writer.attribute(AttributeType::REQUESTED_ADDRESS_FAMILY, &IPV6),
-                Family::Both => writer.attribute(AttributeType::ADDITIONAL_ADDRESS_FAMILY, &IPV6),
+            let protocol = match config.relay {
+                Relay::Udp => 17,
+                Relay::Tcp => 6,
             };
-            write_lifetime(&mut writer, config.lifetime);
+            writer.attribute(AttributeType::REQUESTED_TRANSPORT, &[protocol, 0, 0, 0]);
+            terms.write(&mut writer, config);
         }
-        Purpose::Refresh => write_lifetime(&mut writer, config.lifetime),
-        Purpose::Release => write_lifetime(&mut writer, Some(Duration::ZERO)),
+        Purpose::Refresh => terms.write_lifetime(&mut writer, config),
+        Purpose::Release => write_lifetime(&mut writer, Duration::ZERO),
         Purpose::Permit(peer) => {
             // The port does not matter to the server (RFC 8656 section 10.1).
             writer.xor_address(AttributeType::XOR_PEER_ADDRESS, SocketAddr::new(peer, 0));
+        }
+        Purpose::Connect(_, peer) => {
+            writer.xor_address(AttributeType::XOR_PEER_ADDRESS, peer);
+        }
+        Purpose::Join(_, id) => {
+            writer.attribute(AttributeType::CONNECTION_ID, &id.0);
         }
         Purpose::Bind(number, peer) => {
             let [high, low] = number.to_be_bytes();
@@ -84,27 +103,22 @@ pub(super) fn write_request(
     buf
 }
 
-fn write_lifetime(writer: &mut MessageWriter<'_>, lifetime: Option<Duration>) {
-    if let Some(lifetime) = lifetime {
-        let seconds = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
-        writer.attribute(AttributeType::LIFETIME, &seconds.to_be_bytes());
-    }
-}
-
-/// Writes a Send indication (RFC 8656 section 11.1).
+/// Makes a Send indication of the `len` bytes that stand [`indication_header_len`] into `buf` (RFC 8656 section 11.1).
 pub(super) fn write_send_indication(
     buf: &mut [u8],
     id: TransactionId,
     peer: SocketAddr,
-    data: &[u8],
+    len: usize,
 ) -> Result<usize, BufferTooSmall> {
     let mut writer = MessageWriter::new(buf, Class::Indication, Method::SEND, id);
-    writer.xor_address(AttributeType::XOR_PEER_ADDRESS, peer).attribute(AttributeType::DATA, data);
+    writer.xor_address(AttributeType::XOR_PEER_ADDRESS, peer).attribute_in_place(AttributeType::DATA, len);
     writer.finish()
 }
 
-/// The longest that [`write_send_indication`] adds: the header, an IPv6 address, the header and padding of DATA.
-pub(super) const SEND_OVERHEAD: usize = 20 + 24 + 4 + 3;
+/// What a Send indication has before its data: the header, the peer's address, the header of DATA.
+pub(super) const fn indication_header_len(peer: SocketAddr) -> usize {
+    HEADER_LEN + if peer.is_ipv4() { 12 } else { 24 } + 4
+}
 
 /// Writes a Binding indication, which asks for nothing.
 pub(super) fn write_keepalive(buf: &mut [u8], id: TransactionId) -> Result<usize, BufferTooSmall> {

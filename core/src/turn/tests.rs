@@ -1,5 +1,9 @@
 //! The client against a server that answers what the test wants, where no other server does.
 
+mod sending;
+mod streams;
+mod terms;
+
 use core::time::Duration;
 use std::net::SocketAddr;
 
@@ -14,6 +18,8 @@ use crate::stun::{
 const SERVER: &str = "192.0.2.1:3478";
 const OTHER: &str = "192.0.2.2:3479";
 const RELAYED: &str = "192.0.2.1:50000";
+/// For clients that have asked for both families.
+const RELAYED_6: &str = "[2001:db8::1]:50001";
 const PEER: &str = "198.51.100.1:1000";
 const SHA256_AND_MD5: &[u8] = &[0, 2, 0, 0, 0, 1, 0, 0];
 
@@ -114,6 +120,7 @@ impl Bench {
         let answer = answer(request, Class::Success, Some(&self.key()), |writer| {
             writer
                 .xor_address(AttributeType::XOR_RELAYED_ADDRESS, address(RELAYED))
+                .xor_address(AttributeType::XOR_RELAYED_ADDRESS, address(RELAYED_6))
                 .xor_address(AttributeType::XOR_MAPPED_ADDRESS, address("203.0.113.1:9"))
                 .attribute(AttributeType::LIFETIME, &lifetime.to_be_bytes());
         });
@@ -288,7 +295,7 @@ fn only_signed_answers_count_once_there_is_a_key() {
 
 #[test]
 fn each_refusal_has_its_meaning() {
-    for code in [400, 403, 437, 440, 442, 486, 500, 508] {
+    for code in [400, 403, 437, 442, 486, 500, 508] {
         let mut bench = Bench::plain(Transport::Udp);
         let request = bench.asked();
         bench.challenge(&request, 401);
@@ -319,22 +326,51 @@ fn each_refusal_has_its_meaning() {
 
 #[test]
 fn a_server_that_insists_on_who_has_allocated_gets_that_one() {
-    let mut bench = Bench::plain(Transport::Udp);
-    bench.allocate();
-    bench.client.set_credentials(LongTermCredentials::new("1700:alice", "other").unwrap(), bench.now);
-    let request = bench.next_request();
-    assert_eq!(Message::parse(&request).unwrap().get(AttributeType::USERNAME), Some(&b"1700:alice"[..]));
     let theirs = LongTermCredentials::new("1700:alice", "other").unwrap();
     let key = LongTermKey::Sha1(IntegrityKey::new(&PasswordAlgorithm::Md5.key(&theirs, b"here")));
-    bench.hear(&answer(&request, Class::Error, Some(&key), |writer| {
-        writer.error_code(ErrorCode { code: 441, reason: "No" });
-    }));
-    let request = bench.asked();
-    let message = Message::parse(&request).unwrap();
-    assert_eq!(message.get(AttributeType::USERNAME), Some(&b"alice"[..]));
-    assert!(bench.key().check(&message).is_ok());
-    bench.grant(&request, 600);
-    assert_eq!(bench.events(), []);
+    // coturn does not sign that.
+    for (transport, key) in [(Transport::Udp, Some(&key)), (Transport::Udp, None), (Transport::Tcp, None)] {
+        let insist = |bench: &mut Bench, request: &[u8]| {
+            bench.hear(&answer(request, Class::Error, key, |writer| {
+                writer.error_code(ErrorCode { code: 441, reason: "No" });
+            }));
+        };
+        let mut bench = Bench::plain(transport);
+        bench.allocate();
+        bench.client.set_credentials(theirs.clone(), bench.now);
+        for peer in ["198.51.100.1", "198.51.100.2"] {
+            bench.client.permit(peer.parse().unwrap(), bench.now).unwrap();
+        }
+        for request in bench.sent() {
+            assert_eq!(Message::parse(&request).unwrap().get(AttributeType::USERNAME), Some(&b"1700:alice"[..]));
+            insist(&mut bench, &request);
+            let request = bench.asked();
+            let message = Message::parse(&request).unwrap();
+            assert_eq!(message.get(AttributeType::USERNAME), Some(&b"alice"[..]));
+            assert!(bench.key().check(&message).is_ok());
+            bench.grant(&request, 600);
+            assert!(matches!(bench.events()[..], [Event::Permitted(_)]));
+        }
+        assert_eq!(bench.client.counters(), Counters::default());
+        // Who is that one already has nobody to go back to.
+        let request = bench.next_request();
+        insist(&mut bench, &request);
+        assert_eq!(bench.client.counters().bad_integrity, 1);
+    }
+}
+
+#[test]
+fn both_families_are_asked_for_by_the_number_that_coturn_knows_too() {
+    for family in [Family::Ipv4, Family::Ipv6, Family::Both] {
+        let mut bench = Bench::with(Config { family, ..Config::new(address(SERVER), Transport::Udp, alice()) });
+        let request = bench.asked();
+        let message = Message::parse(&request).unwrap();
+        for number in [0x8000, 0x8032] {
+            let asked = message.get(AttributeType(number));
+            assert_eq!(asked, (family == Family::Both).then_some(&[2, 0, 0, 0][..]));
+        }
+        assert_eq!(message.get(AttributeType::REQUESTED_ADDRESS_FAMILY).is_some(), family == Family::Ipv6);
+    }
 }
 
 fn redirect(request: &[u8], servers: &[&str], domain: Option<&str>) -> Vec<u8> {
@@ -479,7 +515,8 @@ fn frames_come_out_of_a_stream_however_it_is_cut() {
     let mut frames = Vec::new();
     for len in 0..40 {
         let mut buf = [0; 100];
-        let end = write_channel_data(&mut buf, 0x4000 + len, &vec![len as u8; usize::from(len)], true).unwrap();
+        buf[4..].fill(len as u8);
+        let end = write_channel_data(&mut buf, 0x4000 + len, usize::from(len), true).unwrap();
         frames.push(buf[..end].to_vec());
         let mut writer =
             MessageWriter::new(&mut buf, Class::Indication, Method::DATA, crate::stun::TransactionId([len as u8; 12]));

@@ -1,7 +1,7 @@
 //! One request that waits for its answer.
 
 use super::request::Purpose;
-use super::{Config, Refusal};
+use super::{Config, Failure, Refusal};
 use crate::Instant;
 use crate::stun::{Authentication, Due, Retransmission, RetransmissionConfig};
 
@@ -62,4 +62,14 @@ pub(super) enum Outcome {
         /// There were answers whose integrity was missing or wrong.
         is_violated: bool,
     },
+}
+
+impl From<Outcome> for Failure {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Refused(refusal) => Self::Refused(refusal),
+            Outcome::Unanswered { is_violated: true } => Self::Integrity,
+            Outcome::Unanswered { is_violated: false } => Self::NoAnswer,
+        }
+    }
 }

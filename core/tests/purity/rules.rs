@@ -31,12 +31,13 @@ const SESSION: &str = "session";
 /// The rooms from the ground up, and those below that each one knows. Files beside the rooms know none.
 const ROOMS: &[(&str, &[&str])] = &[
     ("stun", &[]),
+    ("nat", &["stun"]),
     ("turn", &["stun"]),
-    ("ice", &["stun"]),
+    ("ice", &["stun", "nat", "turn"]),
     ("sdp", &["ice"]),
     ("jsep", &["ice", "sdp"]),
     (SESSION, &["sdp", "jsep"]),
-    ("peer", &["stun", "ice", "sdp", "jsep", SESSION]),
+    ("peer", &["stun", "nat", "ice", "sdp", "jsep", SESSION]),
     ("hub", &["ice", "peer"]),
 ];
 

@@ -6,7 +6,6 @@ mod page;
 mod protocol;
 mod session;
 mod signal;
-mod turn;
 
 use std::io::{self, IsTerminal};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,7 +15,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use frazil_signaling::{Config, Limits, Signaling, serve, stop_requested};
-use serde_json::json;
+use frazil_turn_server as turn;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +26,6 @@ use tracing_subscriber::EnvFilter;
 use crate::native::{Narrate, Native};
 use crate::session::Command;
 use crate::signal::Place;
-use crate::turn::Turn;
 
 /// How long it may take to be ready.
 const STARTUP: Duration = Duration::from_secs(10);
@@ -153,12 +152,13 @@ async fn host(arguments: &Arguments) -> io::Result<()> {
     // Peers take no path between a loopback address and another. So relayed addresses are not on loopback, even if
     // the relay is to be reached from there only.
     let relay = if reachable.is_loopback() { outward } else { reachable };
-    let turn = Turn::start(reachable, arguments.turn_port, relay).await?;
+    let turn = turn::Config { ip: reachable, port: arguments.turn_port, relay, ..turn::Config::default() };
+    let turn = turn::Server::start(turn).await?;
     let signaling = Signaling::start(Config { limits: Limits { rooms: 64, ..Limits::default() }, admin_token: None });
     let config = json!({
         "room": ROOM,
         "offer": if arguments.offer { "peer" } else { "page" },
-        "iceServers": turn.ice_servers(),
+        "iceServers": ice_servers(&turn),
     });
     let app = page::router(config).merge(signaling.router());
     let port = listener.local_addr()?.port();
@@ -197,6 +197,19 @@ async fn host(arguments: &Arguments) -> io::Result<()> {
     drop(turn);
     stopping.cancel();
     served.await.map_err(io::Error::other)?
+}
+
+/// The server as W3C's `RTCConfiguration` names it.
+fn ice_servers(turn: &turn::Server) -> Value {
+    let address = turn.address();
+    json!([
+        { "urls": [format!("stun:{address}")] },
+        {
+            "urls": [format!("turn:{address}?transport=udp"), format!("turn:{address}?transport=tcp")],
+            "username": turn::Server::USER,
+            "credential": turn.password(),
+        },
+    ])
 }
 
 fn url_of(ip: IpAddr, port: u16) -> String {

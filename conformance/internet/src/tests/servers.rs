@@ -377,6 +377,38 @@ fn binding_requests_are_answered_with_the_outside_address() {
 }
 
 #[test]
+fn a_server_with_another_address_answers_from_where_it_is_asked_to() {
+    const OTHER: &str = "198.51.100.9";
+    let mut world = World::new();
+    let public = world.internet.public();
+    let server = TurnServer::with_other_address();
+    world.internet.add_server(public, &[ip(SERVER), ip(OTHER)], Access::default(), server);
+    let (host, address) = world.host(public, "198.51.100.77");
+    world.internet.bind(host, at(address, 5000));
+    let servers = [(SERVER, 3478), (SERVER, 3479), (OTHER, 3478), (OTHER, 3479)];
+    for (asked, (ip_asked, port_asked)) in servers.into_iter().enumerate() {
+        for (flags, change) in [(0, 0), (2, 1), (4, 2), (6, 3)] {
+            let mut request = vec![0, 1, 0, 8, 0x21, 0x12, 0xA4, 0x42];
+            request.extend([7; 12]);
+            request.extend([0, 3, 0, 4, 0, 0, 0, flags]);
+            world.send(host, at(address, 5000), at(ip(ip_asked), port_asked), &request);
+            world.pass(seconds(1));
+            let [(_, Heard::Datagram(path, answer))] = &world.take_heard()[..] else { panic!("it answers once") };
+            let socket = |nth: usize| at(ip(servers[nth].0), servers[nth].1);
+            assert_eq!(path.remote, socket(asked ^ change));
+            let says = |kind: [u8; 2], nth: usize| {
+                let port = socket(nth).port().to_be_bytes();
+                let IpAddr::V4(ip) = socket(nth).ip() else { unreachable!("written above") };
+                let expected = [&kind[..], &[0, 8, 0, 1], &port, &ip.octets()].concat();
+                answer.windows(expected.len()).any(|window| window == expected)
+            };
+            // RESPONSE-ORIGIN and OTHER-ADDRESS.
+            assert!(says([0x80, 0x2B], asked ^ change) && says([0x80, 0x2C], asked ^ 3), "{answer:02x?}");
+        }
+    }
+}
+
+#[test]
 fn relayed_ports_run_out_and_come_back() {
     // Each client has an allocation of its own; there are ten ports.
     let mut internet = Internet::new(1);

@@ -5,18 +5,18 @@ use crate::ice::Pace;
 use crate::time::Instant;
 
 impl Agent {
-    /// From when on the agent may send a check by its own Ta, which may be past; none if it has none to send or keeps
+    /// From when on the agent may send a check, or ask a server, by its own Ta, which may be past; none if it has none to send or keeps
     /// [its own pace](Pace::Own). Any other call may change it.
     #[must_use]
     pub fn wants_check(&self) -> Option<Instant> {
         let granted = self.config.pace == Pace::Granted && !self.is_over();
-        self.check_due().filter(|_| granted).map(|at| self.line.to_callers(at))
+        self.turn_due().filter(|_| granted).map(|at| self.line.to_callers(at))
     }
 
-    /// Grants one check, which is sent at once. Gives whether there was one to send; its own Ta holds even so.
+    /// Grants one check or question to a server, which is sent at once. Gives whether there was one to send; its own Ta holds even so.
     pub fn grant_check(&mut self, now: Instant) -> bool {
         let now = self.line.advance(now);
-        let sent = self.config.pace == Pace::Granted && !self.is_over() && self.send_next_check(now);
+        let sent = self.config.pace == Pace::Granted && !self.is_over() && self.take_turn(now);
         self.settle(now);
         sent
     }

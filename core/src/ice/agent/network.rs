@@ -24,28 +24,28 @@ impl Agent {
         if self.state == State::Closed {
             return;
         }
-        let is_there = |local: &LocalCandidate| {
-            let transport = local.candidate.transport;
+        let is_there = |transport: Transport, base: SocketAddr| {
             sockets.iter().any(|socket| match transport {
                 // Its streams have sockets of their own.
-                Transport::Tcp(TcpType::Active) => socket.base.ip() == local.base.ip(),
-                _ => socket.base == local.base && socket.protocol == transport.protocol(),
+                Transport::Tcp(TcpType::Active) => socket.base.ip() == base.ip(),
+                _ => socket.base == base && socket.protocol == transport.protocol(),
             })
         };
-        let hosts = || self.present.iter().filter(|local| local.candidate.kind == CandidateKind::Host);
-        let gone: Vec<(Protocol, SocketAddr)> = hosts()
-            .filter(|local| !is_there(local))
-            .map(|local| (local.candidate.transport.protocol(), local.base))
-            .collect();
+        let hosts = self.host_bases();
+        let gone = hosts.iter().filter(|&&(transport, base)| !is_there(transport, base));
+        let gone: Vec<(Protocol, SocketAddr)> = gone.map(|(transport, base)| (transport.protocol(), *base)).collect();
         let known = |socket: &HostSocket| {
-            hosts().any(|local| local.base == socket.base && local.candidate.transport.protocol() == socket.protocol)
+            hosts.iter().any(|(transport, base)| (transport.protocol(), *base) == (socket.protocol, socket.base))
         };
         let new: Vec<(HostSocket, u16)> = rank(sockets).into_iter().filter(|(socket, _)| !known(socket)).collect();
         let before = self.in_use();
         // The new ones first: then there is something to try when the path goes with its base.
         let mut added = Vec::new();
         for (socket, preference) in new {
-            let local = self.distinct_host(&socket, preference);
+            let local = self.distinct(preference, |preference| {
+                // Those that are there were ranked among others.
+                LocalCandidate::host(socket.protocol, socket.base, preference)
+            });
             if self.add_local(local, socket.cost, socket.index, now).is_ok() {
                 added.push(socket.base);
                 self.try_if_cheaper(&local, socket.cost);
@@ -84,16 +84,16 @@ impl Agent {
         }
     }
 
-    /// A host candidate with a priority that no other has (RFC 8445 section 5.1.2.1): those that are there were ranked
-    /// among others.
-    fn distinct_host(&self, socket: &HostSocket, preference: u16) -> LocalCandidate {
-        let lower = (0..=preference).rev().chain(preference..=u16::MAX);
-        let mut locals = lower.map(|preference| LocalCandidate::host(socket.protocol, socket.base, preference));
-        let taken = |local: &LocalCandidate| {
-            self.present.iter().any(|other| other.candidate.priority == local.candidate.priority)
-        };
-        let first = LocalCandidate::host(socket.protocol, socket.base, preference);
-        locals.find(|local| !taken(local)).unwrap_or(first)
+    /// The sockets that the driver has named, whether their candidates may be used or not.
+    fn host_bases(&self) -> Vec<(Transport, SocketAddr)> {
+        let hosts = self.present.iter().filter(|local| local.candidate.kind == CandidateKind::Host);
+        let mut bases: Vec<_> = hosts.map(|local| (local.candidate.transport, local.base)).collect();
+        for base in self.gathering.bases() {
+            if !bases.contains(&(Transport::Udp, base.address)) {
+                bases.push((Transport::Udp, base.address));
+            }
+        }
+        bases
     }
 
     /// Withdraws the candidates of a base: its socket is closed. Tells whether there were any.
@@ -107,9 +107,19 @@ impl Agent {
         any
     }
 
-    fn withdraw_base(&mut self, protocol: Protocol, base: SocketAddr) -> bool {
-        let is_gone = |local: &LocalCandidate| local.base == base && local.candidate.transport.protocol() == protocol;
-        if !self.present.iter().any(is_gone) {
+    pub(super) fn withdraw_base(&mut self, protocol: Protocol, base: SocketAddr) -> bool {
+        let mut was_base = false;
+        if protocol == Protocol::Udp {
+            was_base = self.gathering.bases().iter().any(|known| known.address == base);
+            self.gathering.remove_base(base, &mut self.paths);
+        }
+        let of_base = |local: &LocalCandidate| local.base == base && local.candidate.transport.protocol() == protocol;
+        self.withdraw(of_base) || was_base
+    }
+
+    /// Withdraws candidates of ours. Tells whether there were any.
+    pub(super) fn withdraw(&mut self, is_gone: impl Fn(&LocalCandidate) -> bool) -> bool {
+        if !self.present.iter().any(&is_gone) {
             return false;
         }
         self.present.retain(|local| !is_gone(local));

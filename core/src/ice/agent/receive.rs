@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::net::SocketAddr;
 
 use super::send::Outgoing;
-use super::{Agent, Occupant, Received};
+use super::{Agent, Occupant};
 use crate::ice::binding::{self, Request};
 use crate::ice::checks::{Check, Purpose};
 use crate::ice::generation::Generation;
@@ -21,11 +21,12 @@ const ANSWER_DUE: Duration = Duration::from_millis(50);
 const NO_PRIORITY: u32 = 1;
 
 impl Agent {
-    pub(super) fn receive_application(&mut self, path: PathId, len: usize, now: Instant) -> Received {
+    /// Whether it is for the application.
+    pub(super) fn receive_application(&mut self, path: PathId, len: usize, now: Instant) -> bool {
         let Some(&Occupant { current, previous }) = self.paths.occupant(path) else {
             let unknown = self.paths.get(path).is_some();
             *(if unknown { &mut self.counters.unknown_source } else { &mut self.counters.stale_path }) += 1;
-            return Received::Consumed;
+            return false;
         };
         let number = self.current.number;
         let of_current = current.map(|key| (number, key));
@@ -37,11 +38,11 @@ impl Agent {
                 pair.stats.datagrams_received += 1;
                 pair.stats.bytes_received += len as u64;
                 self.heard(generation, key, true, now);
-                return Received::Application;
+                return true;
             }
         }
         self.counters.unknown_source += 1;
-        Received::Consumed
+        false
     }
 
     pub(super) fn receive_stun(&mut self, path_id: PathId, datagram: &[u8], now: Instant) {

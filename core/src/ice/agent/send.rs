@@ -4,13 +4,13 @@ use core::time::Duration;
 use std::net::SocketAddr;
 
 use super::upkeep::Hint;
-use super::{Agent, Selected, scaled_rto};
+use super::{Agent, Selected, Sent, scaled_rto};
 use crate::ice::binding;
 use crate::ice::candidate::peer_reflexive_priority;
 use crate::ice::checks::{Check, Purpose};
 use crate::ice::pair::PairKey;
 use crate::ice::{PairFate, PairState, Role, frame_header};
-use crate::path::{PathId, Protocol, Transmit};
+use crate::path::{Path, PathId, Protocol, Transmit};
 use crate::stun::{AttributeType, ErrorCode, Retransmission, RetransmissionConfig, TransactionId};
 use crate::time::Instant;
 
@@ -134,31 +134,66 @@ impl Agent {
         self.outgoing.push_back(outgoing);
     }
 
+    /// Takes account of an application datagram: over which path it may go, if over any.
+    pub(in crate::ice) fn admit(&mut self, len: usize, now: Instant) -> Option<PathId> {
+        // The machine may have slept, and whoever sends may be the first to run again.
+        let selected = self.selected.as_mut().filter(|selected| now < selected.consent.expires)?;
+        selected.liveness.sent(now);
+        let (generation, pair, path) = (selected.generation, selected.pair, selected.path);
+        let stats = &mut self.generation_mut(generation)?.list.get_mut(pair).stats;
+        stats.datagrams_sent += 1;
+        stats.bytes_sent += len as u64;
+        Some(path)
+    }
+
+    /// How many bytes a stream or a relay puts before a datagram on this path.
+    pub(super) fn headroom_on(&self, path: PathId) -> usize {
+        match self.paths.get(path) {
+            Some(Path { protocol: Protocol::Tcp, .. }) => 2,
+            Some(Path { local, remote, .. }) => self.gathering.headroom(local, remote, self.line.now()),
+            None => 0,
+        }
+    }
+
+    /// Makes a datagram that stands in `buf` behind its headroom what goes over the wire.
+    pub(super) fn frame(&mut self, path: PathId, buf: &mut [u8], headroom: usize, len: usize, now: Instant) -> Sent {
+        let Some(Path { protocol, local, remote }) = self.paths.get(path) else { return Sent::No };
+        if protocol == Protocol::Tcp {
+            buf[..headroom].copy_from_slice(&frame_header(len as u16)[..headroom]);
+        } else if self.gathering.has_relay(local) {
+            return self.gathering.send((local, remote), buf, (headroom, len), &mut self.paths, now);
+        }
+        Sent::Now(Transmit { path, len: headroom + len })
+    }
+
     /// Writes a datagram; none if it has become pointless since.
     pub(super) fn write(&mut self, outgoing: Outgoing, buf: &mut [u8]) -> Option<Transmit> {
         let path = match outgoing {
             Outgoing::Request(id) => self.checks.get(id)?.path,
             Outgoing::Success { path, .. } | Outgoing::Error { path, .. } => path,
         };
-        let (header, buf) = buf.split_at_mut_checked(self.framing_len(path))?;
+        let headroom = self.headroom_on(path);
+        let (_, body) = buf.split_at_mut_checked(headroom)?;
         let written = match outgoing {
             Outgoing::Request(id) => {
                 let check = self.checks.get(id)?;
                 let generation = self.generation(check.generation)?;
                 let remote = generation.remote.as_ref()?;
                 let remote = (&remote.credentials, &remote.key);
-                binding::write_request(buf, id, check, &generation.credentials, remote)
+                binding::write_request(body, id, check, &generation.credentials, remote)
             }
             Outgoing::Success { generation, id, mapped, .. } => {
-                binding::write_success(buf, id, mapped, &self.generation(generation)?.key)
+                binding::write_success(body, id, mapped, &self.generation(generation)?.key)
             }
             Outgoing::Error { generation, id, error, unknown, .. } => {
-                binding::write_error(buf, id, error, unknown, &self.generation(generation)?.key)
+                binding::write_error(body, id, error, unknown, &self.generation(generation)?.key)
             }
         };
         let len = written.ok()?;
-        header.copy_from_slice(&frame_header(len as u16)[..header.len()]);
-        Some(Transmit { path, len: header.len() + len })
+        match self.frame(path, buf, headroom, len, self.line.now()) {
+            Sent::Now(transmit) => Some(transmit),
+            Sent::Later | Sent::No => None,
+        }
     }
 
     fn send_request(

@@ -9,7 +9,7 @@ impl Agent {
     /// Draws every conclusion there is to draw at `now`. Each input ends with it.
     pub(super) fn settle(&mut self, now: Instant) {
         if self.is_over() {
-            return;
+            return self.gather(now);
         }
         self.settled_at = now;
         self.doubt(now);
@@ -21,18 +21,20 @@ impl Agent {
         self.current.list.trigger_postponed(now);
         self.outlive_previous(now);
         if self.config.pace == Pace::Own {
-            self.send_next_check(now);
+            self.take_turn(now);
         }
+        self.gather(now);
         self.sweep_streams(now);
         self.update_state(now);
     }
 
     /// Everything that must happen at some time even if nothing arrives.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let gathering = self.gathering.poll_timeout();
         if self.is_over() {
-            return None;
+            return gathering;
         }
-        let pace = self.check_due().filter(|_| self.config.pace == Pace::Own);
+        let pace = self.turn_due().filter(|_| self.config.pace == Pace::Own);
         let postponed = self.current.list.next_postponed();
         let nominate = self.current.nominate_by.filter(|_| self.may_nominate());
         let settled = self.selected_of_current().is_some();
@@ -47,7 +49,7 @@ impl Agent {
         let (backup, renomination) = (self.next_backup, self.move_deadline());
         let (checks, streams) = (self.checks.poll_timeout(), self.streams.poll_timeout());
         let path = [consent, silence, doubt, backup, renomination, streams, self.previous_until];
-        [checks, pace, postponed, nominate, patience].into_iter().chain(path).flatten().min()
+        [gathering, checks, pace, postponed, nominate, patience].into_iter().chain(path).flatten().min()
     }
 
     /// Marks a pair as nominated; it will be used, and the others are put aside (RFC 8445 section 8.1).
@@ -216,8 +218,26 @@ impl Agent {
         }
     }
 
+    /// When the agent has something to send that the pace is for: a question to a server, or a check.
+    pub(super) fn turn_due(&self) -> Option<Instant> {
+        if self.gathering.wants_turn() { Some(self.next_check_at) } else { self.check_due() }
+    }
+
+    /// Sends one of these if the agent's own Ta allows it. Servers are asked first: their answers are what most checks
+    /// wait for.
+    pub(super) fn take_turn(&mut self, now: Instant) -> bool {
+        if now < self.next_check_at {
+            return false;
+        }
+        let asked = self.gathering.wants_turn() && self.gathering.take_turn(&mut self.paths, now);
+        if asked {
+            self.next_check_at = now + self.pacing;
+        }
+        asked || self.send_next_check(now)
+    }
+
     /// When the agent has a check to send by its own Ta, which may be past; none if there is none to send.
-    pub(super) fn check_due(&self) -> Option<Instant> {
+    fn check_due(&self) -> Option<Instant> {
         if self.current.remote.is_none() || self.config.lite {
             return None;
         }
@@ -229,7 +249,7 @@ impl Agent {
     }
 
     /// Sends one check if there is one and the agent's own Ta allows it (RFC 8445 section 6.1.4.2).
-    pub(super) fn send_next_check(&mut self, now: Instant) -> bool {
+    fn send_next_check(&mut self, now: Instant) -> bool {
         if self.current.remote.is_none() || self.config.lite || now < self.next_check_at {
             return false;
         }

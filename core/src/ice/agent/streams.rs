@@ -59,7 +59,10 @@ impl Agent {
     /// Says that the stream that [`Event::OpenStream`] asked for is open.
     pub fn handle_stream_opened(&mut self, path: PathId, now: Instant) {
         let now = self.line.advance(now);
-        if self.streams.contains(path) {
+        if self.gathering.has_stream(path) {
+            self.gathering.handle_stream_opened(path, &mut self.paths, now);
+            self.settle(now);
+        } else if self.streams.contains(path) {
             self.stream_is_open(path, now);
         } else {
             // It came too late. That it is to be closed was said before, but may have been overtaken.
@@ -73,6 +76,9 @@ impl Agent {
     /// A driver that wants to see whole datagrams first may have a [`FrameReader`](crate::ice::FrameReader) of its own
     /// for each stream, and hand them to `handle_datagram`.
     pub fn handle_stream_data(&mut self, path: PathId, mut bytes: &[u8], now: Instant, mut deliver: impl FnMut(&[u8])) {
+        if self.gathering.has_stream(path) {
+            return self.handle_server_data(path, bytes, now, deliver);
+        }
         let Some(stream) = self.streams.get_mut(path) else {
             self.counters.stale_path += 1;
             return;
@@ -80,7 +86,7 @@ impl Agent {
         let mut reader = core::mem::take(&mut stream.reader);
         let skipped = reader.skipped();
         while let Some(datagram) = reader.read(&mut bytes) {
-            if self.handle_datagram(path, datagram, now) == Received::Application {
+            if let Received::Application(datagram) = self.handle_datagram(path, datagram, now) {
                 deliver(datagram);
             }
             if !self.streams.contains(path) {
@@ -97,6 +103,10 @@ impl Agent {
     /// traffic and we had opened the stream, it is opened again.
     pub fn handle_stream_closed(&mut self, path: PathId, now: Instant) {
         let now = self.line.advance(now);
+        if self.gathering.has_stream(path) {
+            self.gathering.handle_stream_closed(path, &mut self.paths, now);
+            return self.settle(now);
+        }
         if self.streams.remove(path).is_none() {
             return;
         }
@@ -106,13 +116,6 @@ impl Agent {
             self.lose_stream(generation, key);
         }
         self.settle(now);
-    }
-
-    /// How many bytes go before an application datagram that is sent now: those of
-    /// [`frame_header`](crate::ice::frame_header) if it goes over a stream, else none.
-    #[must_use]
-    pub fn header_len(&self) -> usize {
-        self.selected.as_ref().map_or(0, |selected| self.framing_len(selected.path))
     }
 
     /// Sends a request, now or when the stream of its path is open.
@@ -148,7 +151,7 @@ impl Agent {
         };
         self.paths.hold(path, true);
         self.streams.insert(path, Progress::Opening(Vec::new()), None);
-        self.events.push_back(Event::OpenStream { path, local, remote });
+        self.events.push_back(Event::OpenStream { path, local, remote, tls: None });
         true
     }
 

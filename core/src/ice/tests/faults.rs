@@ -24,7 +24,7 @@ fn who_sends_first_after_a_long_sleep_has_no_consent() {
     pair.run_for(Duration::from_secs(1));
     let woken = pair.now + Duration::from_secs(31);
     // The timer has not fired yet.
-    assert_eq!(pair.agents[0].send(1, woken), None);
+    assert_eq!(pair.agents[0].admit(1, woken), None);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_deadline_that_passes_unseen_still_comes() {
     agent.end_of_remote_candidates(pair.now);
     // The clock leaps, and the first to be called is not the timer.
     let now = pair.now + Duration::from_secs(60);
-    assert_eq!(agent.send(1, now), None);
+    assert_eq!(agent.admit(1, now), None);
     assert!(agent.poll_timeout().is_some_and(|at| at <= now));
     agent.handle_timeout(now);
     assert_eq!(agent.state(), State::Failed);
@@ -99,5 +99,5 @@ fn a_clock_that_stepped_back_does_not_leap_with_a_new_socket() {
     let stepped_back = Instant::from_millis(pair.now.as_nanos() / 1_000_000 - 60_000);
     pair.agents[0].handle_timeout(stepped_back);
     pair.agents[0].handle_network_change(&sockets(&[LEFT, SECOND_LEFT]), stepped_back);
-    assert!(pair.agents[0].send(1, stepped_back).is_some(), "no time has passed, so there is consent");
+    assert!(pair.agents[0].admit(1, stepped_back).is_some(), "no time has passed, so there is consent");
 }

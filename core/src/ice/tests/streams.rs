@@ -138,7 +138,7 @@ impl World {
             }
             while let Some(event) = self.agents[side].poll_event() {
                 match event {
-                    Event::OpenStream { path, local, remote } => self.connect(side, path, local, remote),
+                    Event::OpenStream { path, local, remote, .. } => self.connect(side, path, local, remote),
                     Event::CloseStream { path } => self.close(side, path),
                     Event::StateChange(state) => self.states[side].push(state),
                     _ => {}
@@ -220,7 +220,7 @@ impl World {
             }
             Arrival::Datagram { to, path, bytes } => {
                 let path = self.agents[to].path_id(path);
-                if self.agents[to].handle_datagram(path, &bytes, now) == Received::Application {
+                if let Received::Application(_) = self.agents[to].handle_datagram(path, &bytes, now) {
                     self.received[to].push(bytes);
                 }
             }
@@ -316,9 +316,9 @@ impl World {
     /// Sends an application datagram each way and says whether both arrive, and nothing else.
     fn carries(&mut self, text: &[u8]) -> bool {
         for side in 0..2 {
-            let Some(path) = self.agents[side].send(text.len(), self.now) else { return false };
+            let Some(path) = self.agents[side].admit(text.len(), self.now) else { return false };
             let mut bytes = text.to_vec();
-            if self.agents[side].header_len() > 0 {
+            if self.agents[side].headroom() > 0 {
                 bytes.splice(0..0, frame_header(text.len() as u16));
             }
             self.post(side, path, bytes);
@@ -576,7 +576,7 @@ fn a_restart_goes_on_over_the_stream_there_is() {
     for side in 0..2 {
         let now = world.now;
         restart(&mut world.agents[side], now);
-        assert!(world.agents[side].send(1, now).is_some());
+        assert!(world.agents[side].admit(1, now).is_some());
     }
     world.run_for(Duration::from_secs(5));
     assert!(world.carries(b"\xc8between"));

@@ -256,10 +256,10 @@ fn nothing_that_comes_after_a_missed_timer_lets_us_send() {
         if let Some(bytes) = [None, Some(&WORDS[..]), Some(&answer[..])][first] {
             left.handle_datagram(path, bytes, late);
         }
-        assert_eq!(left.send(10, late), None);
+        assert_eq!(left.admit(10, late), None);
         for bytes in [&WORDS[..], &answer] {
             left.handle_datagram(path, bytes, late);
-            assert_eq!(left.send(10, late), None);
+            assert_eq!(left.admit(10, late), None);
             assert!(left.selected_pair().is_none());
             assert!(matches!(left.state(), State::Failed | State::Disconnected), "{}", left.state());
         }
@@ -278,7 +278,7 @@ fn a_lite_agent_forgets_a_pair_that_nobody_checks() {
     let role = (AttributeType::ICE_CONTROLLING, &5u64.to_be_bytes()[..]);
     let nominates = request(&ours, &theirs, 1, &[role, (AttributeType::USE_CANDIDATE, &[])]);
     lite.handle_datagram(first, &nominates, now);
-    assert_eq!(lite.send(1, now), Some(first));
+    assert_eq!(lite.admit(1, now), Some(first));
     let last = now + seconds(600);
     for after in 1..=600 {
         let now = now + seconds(after);
@@ -286,13 +286,13 @@ fn a_lite_agent_forgets_a_pair_that_nobody_checks() {
         let keeps = request(&ours, &theirs, 2, &[role]);
         lite.handle_datagram(second, if after == 1 { &nominates } else { &keeps }, now);
     }
-    assert_eq!(lite.send(1, last), Some(second));
+    assert_eq!(lite.admit(1, last), Some(second));
     while lite.poll_event().is_some() {}
     for after in 1..=120 {
         let now = last + seconds(after);
         lite.handle_timeout(now);
         let expected = Some(second).filter(|_| after < 30);
-        assert_eq!(lite.send(1, now), expected, "{after} s after its last check");
+        assert_eq!(lite.admit(1, now), expected, "{after} s after its last check");
         while let Some(event) = lite.poll_event() {
             assert!(!matches!(event, Event::SelectedPairChange(_)), "{after} s after its last check: {event:?}");
         }
@@ -394,11 +394,11 @@ fn a_socket_that_comes_back_at_its_address_is_a_new_one() {
     for turn in 0..3 {
         let now = pair.now;
         pair.agents[0].handle_network_change(&[], now);
-        assert_eq!(pair.agents[0].send(1, now), None, "turn {turn}");
+        assert_eq!(pair.agents[0].admit(1, now), None, "turn {turn}");
         assert!(pair.agents[0].selected_pair().is_none(), "turn {turn}");
         pair.run_for(seconds(3));
         let now = pair.now;
-        assert_eq!(pair.agents[0].send(1, now), None, "turn {turn}");
+        assert_eq!(pair.agents[0].admit(1, now), None, "turn {turn}");
         pair.agents[0].handle_network_change(&[socket(LEFT, WIFI)], now);
         assert!(pair.run_until(now + seconds(5), |pair| pair.both(State::Completed)), "turn {turn}");
         let report = pair.agents[0].selected_pair().unwrap();

@@ -217,7 +217,7 @@ fn a_lite_agent_follows_and_two_of_them_agree() {
             pair.passes = |_, _| false;
             assert!(pair.run_until(pair.now + Duration::from_secs(100), |pair| pair.both(State::Failed)));
             let now = pair.now;
-            assert_eq!(pair.agents[1].send(1, now), None);
+            assert_eq!(pair.agents[1].admit(1, now), None);
         }
     }
 }
@@ -231,7 +231,7 @@ fn consent_that_is_taken_back_ends_sending() {
     let revoked = pair.now;
     assert!(pair.run_until(revoked + Duration::from_secs(7), |pair| pair.agents[0].state() == State::Failed));
     let now = pair.now;
-    assert_eq!((pair.agents[0].failure(), pair.agents[0].send(1, now)), (Some(Failure::ConsentRevoked), None));
+    assert_eq!((pair.agents[0].failure(), pair.agents[0].admit(1, now)), (Some(Failure::ConsentRevoked), None));
 }
 
 #[test]

@@ -52,6 +52,13 @@ impl Peer {
         self.follow(now);
     }
 
+    /// Whether the stream of this path is one to a server. Its bytes are not framed as those of other paths are, so it has
+    /// no datagrams for [`handle_datagram`](Self::handle_datagram).
+    #[must_use]
+    pub fn is_server_stream(&self, path: PathId) -> bool {
+        self.agent.is_server_stream(path)
+    }
+
     /// Takes bytes of a stream as they come, cut anywhere. Whatever is wrong with them is counted and changes nothing.
     ///
     /// A driver that wants to see whole datagrams first may have an [`ice::FrameReader`](crate::ice::FrameReader) of

@@ -67,7 +67,7 @@ impl World {
             }
             while let Some(event) = self.peers[side].poll_event() {
                 match event {
-                    Event::OpenStream { path, local, remote } => {
+                    Event::OpenStream { path, local, remote, .. } => {
                         assert_eq!(
                             (side, local, remote),
                             (0, SocketAddr::new(address(0).ip(), 0), LISTENER.parse().unwrap())

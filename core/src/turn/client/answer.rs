@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 
 use super::{Allocation, Client, Event, Phase};
 use crate::Instant;
-use crate::stun::{Attribute, AttributeType, Authentication, Challenge, Class, ErrorCode, Message, xor_address};
+use crate::stun::{
+    Attribute, AttributeType, Authentication, Challenge, Class, ErrorCode, Message, UnknownAttributes, xor_address,
+};
 use crate::turn::event::Allocated;
 use crate::turn::request::{Purpose, address_in, lifetime_in};
 use crate::turn::transaction::{Outcome, Transaction};
-use crate::turn::{Failure, Family, Loss, Refusal};
+use crate::turn::{DataStream, Failure, Family, Loss, Port, Refusal, ReservationToken};
 
 /// How often a request is tried again because the server wants other credentials or another nonce.
 const MAX_TRIES: u8 = 4;
@@ -18,9 +20,9 @@ const MAX_TRIES: u8 = 4;
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(600);
 
 impl Client {
-    /// A response of any kind, whose fingerprint is right or missing.
-    pub(super) fn handle_answer(&mut self, answer: &Message<'_>, now: Instant) {
-        if let Some((transaction, refusal)) = self.take_answered(answer, now) {
+    /// A response of any kind, whose fingerprint is right or missing, from a data stream or the server's own.
+    pub(super) fn handle_answer(&mut self, answer: &Message<'_>, from: Option<DataStream>, now: Instant) {
+        if let Some((transaction, refusal)) = self.take_answered(answer, from, now) {
             self.heard_at = now;
             match refusal {
                 Some(refusal) => self.refused(&transaction, refusal, answer, now),
@@ -31,9 +33,15 @@ impl Client {
     }
 
     /// Ends the transaction that this answers, if the answer counts (RFC 8489 section 9.2.5).
-    fn take_answered(&mut self, answer: &Message<'_>, now: Instant) -> Option<(Transaction, Option<Refusal>)> {
+    fn take_answered(
+        &mut self,
+        answer: &Message<'_>,
+        from: Option<DataStream>,
+        now: Instant,
+    ) -> Option<(Transaction, Option<Refusal>)> {
         let id = answer.transaction_id();
-        let transaction = self.transactions.get_mut(&id).filter(|known| known.purpose.method() == answer.method());
+        let is_asked = |known: &Purpose| known.method() == answer.method() && known.stream() == from;
+        let transaction = self.transactions.get_mut(&id).filter(|known| is_asked(&known.purpose));
         let Some(transaction) = transaction else {
             self.counters.unmatched += 1;
             return None;
@@ -53,7 +61,11 @@ impl Client {
         if !matches!(code, Some(401 | 438)) {
             let is_signed = answer.has_integrity() || answer.has_integrity_sha256();
             let is_discarded = code == Some(400) && !is_signed;
-            let is_wrong = transaction.authentication.as_ref().is_some_and(|ours| ours.key().check(answer).is_err());
+            // Nor does coturn sign for who has not made the allocation. To believe it costs no more than to ask again.
+            let has_other_user = self.former.is_some() || transaction.credentials != self.replaced;
+            let is_believed = code == Some(441) && !is_signed && has_other_user;
+            let is_wrong = !is_believed
+                && transaction.authentication.as_ref().is_some_and(|ours| ours.key().check(answer).is_err());
             if is_discarded || is_wrong {
                 self.counters.bad_integrity += 1;
                 transaction.is_violated = true;
@@ -81,10 +93,23 @@ impl Client {
             300 if asked.purpose == Purpose::Allocate && !self.is_abandoned() => return self.redirect(answer, now),
             // The server takes only the user that the allocation was made by (RFC 8656 section 5).
             441 if asked.tries < MAX_TRIES => {
-                if let Some(former) = self.former.take() {
+                if asked.credentials == self.replaced
+                    && let Some(former) = self.former.take()
+                {
                     self.config.credentials = former;
                     self.credentials_changed(now);
+                }
+                if asked.credentials != self.replaced {
                     return self.request(asked.purpose, asked.tries + 1, now);
+                }
+            }
+            420 | 440 if asked.purpose == Purpose::Allocate && !self.is_abandoned() => {
+                let is_less = match (refusal.code, answer.get(AttributeType::UNKNOWN_ATTRIBUTES)) {
+                    (420, unknown) => self.terms.leave_out(UnknownAttributes::new(unknown.unwrap_or_default())),
+                    _ => self.terms.take_other_family(self.config.family, &refusal),
+                };
+                if is_less {
+                    return self.request(asked.purpose, asked.tries, now);
                 }
             }
             _ => {}
@@ -113,8 +138,12 @@ impl Client {
             _ => true,
         };
         if is_news && asked.tries < MAX_TRIES {
-            self.authentication = Some(Authentication::new(&self.config.credentials, challenge));
-            self.request(asked.purpose, asked.tries + 1, now);
+            let authentication = Some(Authentication::new(&self.config.credentials, challenge));
+            // Servers have a nonce for each stream; that of a data stream is used there once.
+            if asked.purpose.stream().is_none() {
+                self.authentication.clone_from(&authentication);
+            }
+            self.request_as(authentication, asked.purpose, asked.tries + 1, now);
         } else {
             self.conclude(asked.purpose, Outcome::Refused(refusal), asked.begun, now);
         }
@@ -148,6 +177,8 @@ impl Client {
                 }
                 self.send_held(peer.ip());
             }
+            Purpose::Connect(stream, _) => self.connected(stream, answer, now),
+            Purpose::Join(stream, _) => self.joined(stream),
         }
     }
 
@@ -166,7 +197,8 @@ impl Client {
             .take(2)
             .collect();
         let of_family = |v4: bool| relayed.iter().copied().find(|relayed| relayed.is_ipv4() == v4);
-        let wanted = match self.config.family {
+        let family = if let Port::Reserved(_) = self.config.port { Family::Both } else { self.config.family };
+        let wanted = match family {
             Family::Ipv4 => of_family(true).map(|relayed| (relayed, None)),
             Family::Ipv6 => of_family(false).map(|relayed| (relayed, None)),
             Family::Both => match (of_family(true), of_family(false)) {
@@ -184,7 +216,9 @@ impl Client {
             self.events.push_back(Event::Failed(failure));
             return self.release(false, now);
         };
+        let family_refused = self.terms.family_refused.take().filter(|_| family == Family::Both);
         let additional_refused = answer.get(AttributeType::ADDRESS_ERROR_CODE).and_then(Refusal::read);
+        let reservation = answer.get(AttributeType::RESERVATION_TOKEN).and_then(|token| token.try_into().ok());
         self.phase = Phase::Allocated(Allocation {
             relayed,
             additional,
@@ -193,13 +227,22 @@ impl Client {
             refresh_at: Some(since + refresh_after(lifetime)),
             refusal: None,
         });
-        let allocated = Allocated { relayed, additional, additional_refused, mapped, lifetime };
+        let allocated = Allocated {
+            relayed,
+            additional,
+            additional_refused: additional_refused.or(family_refused),
+            reservation: reservation.map(ReservationToken).filter(|_| self.config.port == Port::EvenAndNext),
+            mapped,
+            lifetime,
+        };
         self.events.push_back(Event::Allocated(allocated));
     }
 
     /// A request has ended without success.
     pub(super) fn conclude(&mut self, purpose: Purpose, outcome: Outcome, begun: Instant, now: Instant) {
-        if let (Outcome::Refused(Refusal { code: 437, .. }), Phase::Allocated(_)) = (&outcome, &self.phase) {
+        if let (Outcome::Refused(Refusal { code: 437, .. }), Phase::Allocated(_), None) =
+            (&outcome, &self.phase, purpose.stream())
+        {
             return self.lose(Loss::Unknown);
         }
         if let (Outcome::Refused(refusal @ Refusal { code: 401 | 441, .. }), Phase::Allocated(_)) =
@@ -257,16 +300,14 @@ impl Client {
                 self.peers.channel_unanswered(peer, now);
                 self.refresh_at(now);
             }
+            (Purpose::Connect(stream, _) | Purpose::Join(stream, _), outcome) => {
+                self.data_stream_failed(stream, outcome.into());
+            }
         }
     }
 
     fn not_allocated(&mut self, outcome: Outcome) {
-        let failure = match outcome {
-            Outcome::Refused(refusal) => Failure::Refused(refusal),
-            Outcome::Unanswered { is_violated: true } => Failure::Integrity,
-            Outcome::Unanswered { is_violated: false } => Failure::NoAnswer,
-        };
-        let event = if self.is_abandoned() { Event::Closed } else { Event::Failed(failure) };
+        let event = if self.is_abandoned() { Event::Closed } else { Event::Failed(outcome.into()) };
         self.end_with_stream(event);
     }
 

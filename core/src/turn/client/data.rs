@@ -7,9 +7,12 @@ use std::net::{IpAddr, SocketAddr};
 use super::{Client, Outgoing, Transmit};
 use crate::Instant;
 use crate::stun::{AttributeType, BufferTooSmall, Class, Message, Method, TransactionId};
-use crate::turn::frames::{Frames, Garbage, is_channel_data, read_channel_data, write_channel_data};
+use crate::turn::Relay;
+use crate::turn::frames::{
+    CHANNEL_HEADER_LEN, Frames, Garbage, is_channel_data, read_channel_data, write_channel_data,
+};
 use crate::turn::peers::Way;
-use crate::turn::request::{Purpose, SEND_OVERHEAD, address_in, write_send_indication};
+use crate::turn::request::{Purpose, address_in, indication_header_len, write_send_indication};
 
 /// Data that a peer has sent to the relayed address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,6 +46,12 @@ pub enum SendError {
     Peer(SocketAddr),
     /// It has this many bytes, more than a datagram can carry.
     TooLong(usize),
+    /// The allocation relays streams: see [`Client::connect`].
+    OfStreams,
+    /// The allocation relays datagrams: see [`Client::send`].
+    OfDatagrams,
+    /// There is a connection to this peer already, or soon will be.
+    Connected(SocketAddr),
     /// There are too many peers, or too much waits for permissions already.
     Full,
     /// The server does not take the credentials, and the peer is not permitted yet.
@@ -59,6 +68,9 @@ impl fmt::Display for SendError {
             Self::Refused(peer) => write!(f, "the server does not let {peer} be reached"),
             Self::Peer(peer) => write!(f, "no peer can be at {peer}"),
             Self::TooLong(len) => write!(f, "{len} bytes are more than a datagram can carry"),
+            Self::OfStreams => f.write_str("the allocation relays streams, not datagrams"),
+            Self::OfDatagrams => f.write_str("the allocation relays datagrams, not streams"),
+            Self::Connected(peer) => write!(f, "there is a connection to {peer} already"),
             Self::Full => f.write_str("there are too many peers, or too much waits for permissions"),
             Self::NoCredentials => f.write_str("the server does not take the credentials"),
             Self::Buffer(error) => error.fmt(f),
@@ -79,13 +91,13 @@ impl Held {
     const MAX_BYTES: usize = 64 * 1024;
     const MAX_DATAGRAMS: usize = 64;
 
-    fn push(&mut self, peer: SocketAddr, datagram: &[u8]) -> Result<(), SendError> {
-        if self.bytes + datagram.len() > Self::MAX_BYTES || self.datagrams.len() == Self::MAX_DATAGRAMS {
-            return Err(SendError::Full);
-        }
+    fn has_room(&self, len: usize) -> bool {
+        self.bytes + len <= Self::MAX_BYTES && self.datagrams.len() < Self::MAX_DATAGRAMS
+    }
+
+    fn push(&mut self, peer: SocketAddr, datagram: &[u8]) {
         self.bytes += datagram.len();
         self.datagrams.push_back((peer, datagram.to_vec()));
-        Ok(())
     }
 
     /// Takes out what waits for this peer.
@@ -98,9 +110,28 @@ impl Held {
     }
 }
 
+/// How a datagram travels to the server.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    /// On this channel.
+    Channel(u16),
+    /// In a Send indication.
+    Indication,
+}
+
+impl Form {
+    /// How many bytes go before the datagram.
+    fn header_len(self, peer: SocketAddr) -> usize {
+        match self {
+            Self::Channel(_) => CHANNEL_HEADER_LEN,
+            Self::Indication => indication_header_len(peer),
+        }
+    }
+}
+
 impl Client {
-    /// The longest datagram that can be relayed: what a UDP datagram over IPv4 has room for.
-    const MAX_DATAGRAM: usize = 65_507;
+    /// The longest datagram that can be relayed: what a Send indication to an IPv6 address has room for.
+    const MAX_DATAGRAM: usize = 65_504;
 
     /// Sends a datagram from the relayed address to a peer, by way of the server.
     ///
@@ -111,33 +142,109 @@ impl Client {
     /// # Errors
     /// Says why it cannot be sent. Nothing is kept then.
     pub fn send(&mut self, peer: SocketAddr, data: &[u8], buf: &mut [u8], now: Instant) -> Result<Sent, SendError> {
+        match self.begin_sending(peer, data.len(), now)? {
+            None => {
+                self.held.push(peer, data);
+                Ok(Sent::Later)
+            }
+            Some(form) => {
+                let start = form.header_len(peer);
+                if let Some(room) = buf.get_mut(start..).and_then(|buf| buf.get_mut(..data.len())) {
+                    room.copy_from_slice(data);
+                }
+                self.end_sending(form, peer, buf, data.len())
+            }
+        }
+    }
+
+    /// How many bytes go before a datagram to this peer now: 4 on a bound channel, 36 (48 for IPv6) in an indication. 0
+    /// where it cannot go, or not yet.
+    #[must_use]
+    pub fn headroom(&self, peer: SocketAddr, now: Instant) -> usize {
+        let now = { self.timeline }.advance(now);
+        let way = self.check_peer(peer.ip()).map(|()| self.peers.way_to(peer, now));
+        match way {
+            _ if self.config.relay == Relay::Tcp => 0,
+            Ok(Way::Channel(number)) => Form::Channel(number).header_len(peer),
+            Ok(Way::Indication) => Form::Indication.header_len(peer),
+            _ => 0,
+        }
+    }
+
+    /// Like [`send`](Self::send), of `len` bytes that are in the buffer already, `headroom` bytes into it. What is to
+    /// be sent is `buf[..transmit.len]` afterwards, and up to [`TAILROOM`](Self::TAILROOM) bytes longer than headroom
+    /// and datagram.
+    ///
+    /// With what [`headroom`](Self::headroom) has just said, nothing is copied. With any other the datagram is moved to
+    /// where it must be.
+    ///
+    /// # Errors
+    /// Says why it cannot be sent. Nothing is kept then.
+    pub fn send_in_place(
+        &mut self,
+        peer: SocketAddr,
+        buf: &mut [u8],
+        headroom: usize,
+        len: usize,
+        now: Instant,
+    ) -> Result<Sent, SendError> {
+        let Some(data) = buf.get(headroom..).and_then(|buf| buf.get(..len)) else {
+            let needed = headroom.saturating_add(len);
+            return Err(SendError::Buffer(BufferTooSmall { needed, room: buf.len() }));
+        };
+        match self.begin_sending(peer, len, now)? {
+            None => {
+                self.held.push(peer, data);
+                Ok(Sent::Later)
+            }
+            Some(form) => {
+                let start = form.header_len(peer);
+                if start != headroom && start + len <= buf.len() {
+                    buf.copy_within(headroom..headroom + len, start);
+                }
+                self.end_sending(form, peer, buf, len)
+            }
+        }
+    }
+
+    /// Finds out in what form a datagram goes to a peer now; none where it has to wait.
+    fn begin_sending(&mut self, peer: SocketAddr, len: usize, now: Instant) -> Result<Option<Form>, SendError> {
         let now = self.timeline.advance(now);
         self.check_peer(peer.ip())?;
+        if self.config.relay == Relay::Tcp {
+            return Err(SendError::OfStreams);
+        }
         if peer.port() == 0 {
             return Err(SendError::Peer(peer));
         }
-        if data.len() > Self::MAX_DATAGRAM {
-            return Err(SendError::TooLong(data.len()));
+        if len > Self::MAX_DATAGRAM {
+            return Err(SendError::TooLong(len));
         }
-        let is_padded = self.config.transport.is_stream();
-        let written = match self.peers.way_to(peer, now) {
-            Way::Channel(number) => write_channel_data(buf, number, data, is_padded),
+        match self.peers.use_way_to(peer, now) {
+            Way::Channel(number) => Ok(Some(Form::Channel(number))),
             Way::Indication => {
                 self.count_towards_channel(peer, now);
-                write_send_indication(buf, TransactionId(self.rng.array()), peer, data)
+                Ok(Some(Form::Indication))
             }
-            Way::Waiting => return self.held.push(peer, data).map(|()| Sent::Later),
-            Way::Unknown if self.is_unwelcome => return Err(SendError::NoCredentials),
-            Way::Unknown => {
-                self.held.push(peer, data)?;
+            Way::Waiting if self.held.has_room(len) => Ok(None),
+            Way::Unknown if self.is_unwelcome => Err(SendError::NoCredentials),
+            Way::Unknown if self.held.has_room(len) => {
                 self.ask_permission(peer.ip(), now);
-                return Ok(Sent::Later);
+                Ok(None)
             }
-            Way::Refused => return Err(SendError::Refused(peer.ip())),
-            Way::Full => return Err(SendError::Full),
+            Way::Waiting | Way::Unknown | Way::Full => Err(SendError::Full),
+            Way::Refused => Err(SendError::Refused(peer.ip())),
+        }
+    }
+
+    /// Writes what goes around the datagram, which is where it must be, or the buffer is too small.
+    fn end_sending(&mut self, form: Form, peer: SocketAddr, buf: &mut [u8], len: usize) -> Result<Sent, SendError> {
+        let written = match form {
+            Form::Channel(number) => write_channel_data(buf, number, len, self.config.transport.is_stream()),
+            Form::Indication => write_send_indication(buf, TransactionId(self.rng.array()), peer, len),
         };
         let len = written.map_err(SendError::Buffer)?;
-        self.sent_at = now;
+        self.sent_at = self.timeline.now();
         Ok(Sent::Now(Transmit { to: self.server, len }))
     }
 
@@ -213,7 +320,7 @@ impl Client {
         self.settle(now);
     }
 
-    fn check_peer(&self, peer: IpAddr) -> Result<(), SendError> {
+    pub(super) fn check_peer(&self, peer: IpAddr) -> Result<(), SendError> {
         let allocation = self.allocation().ok_or(SendError::NotAllocated)?;
         if !allocation.has_family_of(peer) {
             return Err(SendError::Family(peer));
@@ -243,9 +350,10 @@ impl Client {
     /// The peer is permitted: what has waited for that goes.
     pub(super) fn send_held(&mut self, peer: IpAddr) {
         for (peer, data) in self.held.take(peer) {
-            let mut datagram = vec![0; data.len() + SEND_OVERHEAD];
+            let mut datagram = vec![0; data.len() + Self::SEND_OVERHEAD];
+            datagram[indication_header_len(peer)..][..data.len()].copy_from_slice(&data);
             let id = TransactionId(self.rng.array());
-            if let Ok(len) = write_send_indication(&mut datagram, id, peer, &data) {
+            if let Ok(len) = write_send_indication(&mut datagram, id, peer, data.len()) {
                 datagram.truncate(len);
                 self.outbox.push_back(Outgoing::Data(datagram));
             }
@@ -259,6 +367,7 @@ impl Client {
 
     fn handle_frame<'d>(&mut self, frame: &'d [u8], now: Instant) -> Option<PeerData<'d>> {
         if is_channel_data(frame) {
+            // None is bound where streams are relayed.
             let Some((number, data)) = read_channel_data(frame) else {
                 self.counters.malformed += 1;
                 return None;
@@ -270,6 +379,20 @@ impl Client {
             self.heard_at = now;
             return Some(PeerData { peer, data });
         }
+        let message = self.read_message(frame)?;
+        match (message.class(), message.method(), self.config.relay) {
+            (Class::Success | Class::Error, ..) => self.handle_answer(&message, None, now),
+            (Class::Indication, Method::DATA, Relay::Udp) => return self.handle_data(&message, now),
+            (Class::Indication, Method::CONNECTION_ATTEMPT, Relay::Tcp) => {
+                self.handle_connection_attempt(&message, now)
+            }
+            _ => self.counters.unexpected += 1,
+        }
+        None
+    }
+
+    /// Reads a message whose fingerprint is right or missing.
+    pub(super) fn read_message<'d>(&mut self, frame: &'d [u8]) -> Option<Message<'d>> {
         let Ok(message) = Message::parse(frame) else {
             self.counters.malformed += 1;
             return None;
@@ -278,17 +401,7 @@ impl Client {
             self.counters.bad_fingerprint += 1;
             return None;
         }
-        match message.class() {
-            Class::Success | Class::Error => {
-                self.handle_answer(&message, now);
-                None
-            }
-            Class::Indication if message.method() == Method::DATA => self.handle_data(&message, now),
-            Class::Indication | Class::Request => {
-                self.counters.unexpected += 1;
-                None
-            }
-        }
+        Some(message)
     }
 
     /// A Data indication (RFC 8656 section 11.4).

@@ -11,6 +11,7 @@ impl Client {
     /// Does what is due, and notes when something is due again.
     pub(super) fn settle(&mut self, now: Instant) {
         self.tend_transactions(now);
+        self.tend_data_streams(now);
         match &mut self.phase {
             Phase::Opening(until) if now >= *until => self.end_with_stream(Event::Failed(Failure::NotOpened)),
             Phase::Allocated(allocation) if now >= allocation.expires_at => {
@@ -49,6 +50,7 @@ impl Client {
         for (&id, transaction) in &mut self.transactions {
             match transaction.handle_timeout(now) {
                 Due::Nothing => {}
+                // Only datagrams are sent again, so it goes to the server's own.
                 Due::Again => self.outbox.push_back(Outgoing::Request(id)),
                 Due::Failed => failed.push(id),
             }
@@ -91,6 +93,6 @@ impl Client {
             }
             _ => None,
         };
-        transactions.into_iter().chain(phase).min()
+        transactions.into_iter().chain(phase).chain(self.streams.poll_timeout()).min()
     }
 }

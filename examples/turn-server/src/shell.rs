@@ -1,4 +1,4 @@
-//! STUN and TURN for the demo: the protocol is `turn-server-proto`'s, the sockets are tokio's.
+//! The sockets around one protocol server.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -6,91 +6,23 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream, UdpSocket, tcp};
+use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::task::AbortHandle;
+use tokio::time::sleep;
 use tracing::debug;
 use turn_server_proto::api::{SocketAllocateError, TcpConnectError, Transmit, TurnServerApi, TurnServerPollRet};
 use turn_server_proto::server::TurnServer;
 use turn_server_proto::types::prelude::DelayedTransmitBuild;
 use turn_server_proto::types::{AddressFamily, Instant, TransportType};
 
-const REALM: &str = "frazil-demo";
-/// How many relayed addresses there may be at once, and how many TCP clients.
+use crate::streams::fill;
+
+/// How many relayed addresses there may be at once.
 const MAX_RELAYS: usize = 64;
-const MAX_STREAMS: usize = 64;
-/// How long a TCP client may say nothing; an allocation is refreshed more often.
-const STREAM_SILENCE: Duration = Duration::from_secs(900);
-/// How many packets may wait to be handled, or to be read by one TCP client. One more is lost, as UDP packets are.
-const QUEUE: usize = 256;
 const MAX_DATAGRAM: usize = 65_536;
 
-/// A running STUN and TURN server on UDP and TCP; dropping it stops it.
-pub(crate) struct Turn {
-    address: SocketAddr,
-    username: String,
-    password: String,
-    _tasks: JoinSet<()>,
-}
-
-impl Turn {
-    /// Starts a server that listens on `ip`, on the same port for UDP and TCP, and relays from `relay`; port 0 lets
-    /// the system choose. Both addresses are concrete ones of this machine.
-    pub(crate) async fn start(ip: IpAddr, port: u16, relay: IpAddr) -> io::Result<Self> {
-        let (udp, tcp) = bind(ip, port).await?;
-        let address = udp.local_addr()?;
-        let mut secret = [0; 16];
-        getrandom::fill(&mut secret).map_err(io::Error::other)?;
-        let username = "frazil".to_owned();
-        let password: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-
-        let mut tasks = JoinSet::new();
-        let shell = |transport, front| {
-            let mut server = TurnServer::new(transport, address, REALM.to_owned());
-            server.add_user(username.clone(), password.clone());
-            Shell { server, address, front, relay, relays: BTreeMap::new(), started: std::time::Instant::now() }
-        };
-        let (inputs, queue) = mpsc::channel(QUEUE);
-        let udp = Arc::new(udp);
-        tasks.spawn(read_datagrams(udp.clone(), address, inputs.clone()));
-        tasks.spawn(shell(TransportType::Udp, Front::Datagrams(udp)).run(inputs, queue));
-        let (inputs, queue) = mpsc::channel(QUEUE);
-        tasks.spawn(accept(tcp, inputs.clone()));
-        tasks.spawn(shell(TransportType::Tcp, Front::Streams(BTreeMap::new())).run(inputs, queue));
-        Ok(Self { address, username, password, _tasks: tasks })
-    }
-
-    /// The servers as the W3C `RTCConfiguration` names them.
-    pub(crate) fn ice_servers(&self) -> Value {
-        let Self { address, username, password, .. } = self;
-        json!([
-            { "urls": [format!("stun:{address}")] },
-            {
-                "urls": [format!("turn:{address}?transport=udp"), format!("turn:{address}?transport=tcp")],
-                "username": username,
-                "credential": password,
-            },
-        ])
-    }
-}
-
-async fn bind(ip: IpAddr, port: u16) -> io::Result<(UdpSocket, TcpListener)> {
-    let mut attempts = 0;
-    loop {
-        let udp = UdpSocket::bind((ip, port)).await?;
-        match TcpListener::bind(udp.local_addr()?).await {
-            Ok(tcp) => return Ok((udp, tcp)),
-            // Another program's TCP port has the number that the system chose for UDP.
-            Err(error) if port == 0 && attempts < 16 && error.kind() == io::ErrorKind::AddrInUse => attempts += 1,
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-enum Input {
+pub(crate) enum Input {
     /// A datagram on the listening socket or on a relayed one.
     Datagram {
         local: SocketAddr,
@@ -112,12 +44,12 @@ enum Input {
 }
 
 /// Where clients come in.
-enum Front {
+pub(crate) enum Front {
     Datagrams(Arc<UdpSocket>),
     Streams(BTreeMap<SocketAddr, Stream>),
 }
 
-struct Stream {
+pub(crate) struct Stream {
     writer: mpsc::Sender<Vec<u8>>,
     reader: AbortHandle,
 }
@@ -139,8 +71,8 @@ impl Drop for Relay {
     }
 }
 
-/// The sockets around one protocol server.
-struct Shell {
+/// The sockets and the server.
+pub(crate) struct Shell {
     server: TurnServer,
     address: SocketAddr,
     front: Front,
@@ -151,7 +83,12 @@ struct Shell {
 }
 
 impl Shell {
-    async fn run(mut self, inputs: mpsc::Sender<Input>, mut queue: mpsc::Receiver<Input>) {
+    pub(crate) fn new(server: TurnServer, address: SocketAddr, front: Front, relay: IpAddr) -> Self {
+        Self { server, address, front, relay, relays: BTreeMap::new(), started: std::time::Instant::now() }
+    }
+
+    /// Goes on until it is aborted.
+    pub(crate) async fn run(mut self, inputs: mpsc::Sender<Input>, mut queue: mpsc::Receiver<Input>) {
         loop {
             let wait = self.drain(&inputs).await;
             tokio::select! {
@@ -303,7 +240,7 @@ fn may_relay(relay: IpAddr, peer: IpAddr) -> bool {
     relay.is_loopback() || !(peer.is_loopback() || link_local)
 }
 
-async fn read_datagrams(socket: Arc<UdpSocket>, local: SocketAddr, inputs: mpsc::Sender<Input>) {
+pub(crate) async fn read_datagrams(socket: Arc<UdpSocket>, local: SocketAddr, inputs: mpsc::Sender<Input>) {
     let mut buffer = vec![0; MAX_DATAGRAM];
     loop {
         // An error tells of an earlier packet that did not arrive; the socket is well.
@@ -315,106 +252,9 @@ async fn read_datagrams(socket: Arc<UdpSocket>, local: SocketAddr, inputs: mpsc:
     }
 }
 
-async fn accept(listener: TcpListener, inputs: mpsc::Sender<Input>) {
-    let mut streams = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, client)) if streams.len() < 2 * MAX_STREAMS => {
-                    let _ = stream.set_nodelay(true);
-                    open(stream, client, &inputs, &mut streams).await;
-                }
-                Ok(_) => {}
-                Err(_) => sleep(Duration::from_millis(100)).await,
-            },
-            Some(_) = streams.join_next() => {}
-        }
-    }
-}
-
-async fn open(stream: TcpStream, client: SocketAddr, inputs: &mpsc::Sender<Input>, streams: &mut JoinSet<()>) {
-    let (read, write) = stream.into_split();
-    let (writer, queue) = mpsc::channel(QUEUE);
-    // The shell must know the stream before its first bytes.
-    let (ready, opened) = tokio::sync::oneshot::channel::<()>();
-    let reader = streams.spawn(read_stream(read, client, inputs.clone(), opened));
-    streams.spawn(write_stream(write, queue));
-    if inputs.send(Input::StreamOpened { client, writer, reader }).await.is_ok() {
-        let _ = ready.send(());
-    }
-}
-
-async fn read_stream(
-    stream: tcp::OwnedReadHalf,
-    client: SocketAddr,
-    inputs: mpsc::Sender<Input>,
-    opened: tokio::sync::oneshot::Receiver<()>,
-) {
-    if opened.await.is_err() {
-        return;
-    }
-    let mut stream = BufReader::new(stream);
-    while let Ok(Ok(data)) = timeout(STREAM_SILENCE, read_frame(&mut stream)).await {
-        if inputs.send(Input::StreamData { client, data }).await.is_err() {
-            return;
-        }
-    }
-    let _ = inputs.send(Input::StreamClosed { client }).await;
-}
-
-/// Reads one STUN message or one piece of channel data. On a stream the latter is filled up to a multiple of four
-/// bytes (RFC 8656, section 12.5), of which `turn-server-proto` 0.7 takes no account in either direction: it would
-/// lose its place at the first one of another size. So it is given whole messages without the filling.
-async fn read_frame(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
-    let mut head = [0; 4];
-    stream.read_exact(&mut head).await?;
-    let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
-    let (size, filled) = match head[0] >> 6 {
-        0b00 => (20 + length, 20 + length),
-        0b01 => (4 + length, 4 + length.next_multiple_of(4)),
-        _ => return Err(io::ErrorKind::InvalidData.into()),
-    };
-    let mut data = vec![0; filled];
-    data[..4].copy_from_slice(&head);
-    stream.read_exact(&mut data[4..]).await?;
-    data.truncate(size);
-    Ok(data)
-}
-
-/// The reverse of [`read_frame`].
-fn fill(mut data: Vec<u8>) -> Vec<u8> {
-    if data.first().is_some_and(|first| first >> 6 == 0b01) {
-        data.resize(data.len().next_multiple_of(4), 0);
-    }
-    data
-}
-
-async fn write_stream(mut stream: tcp::OwnedWriteHalf, mut queue: mpsc::Receiver<Vec<u8>>) {
-    while let Some(data) = queue.recv().await {
-        if stream.write_all(&data).await.is_err() {
-            return;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn frames_come_out_as_they_went_in() {
-        let stun = |length: usize| [vec![0, 1, 0, length as u8], vec![7; 16 + length]].concat();
-        let channel = |length: usize| [vec![0x40, 0, 0, length as u8], vec![7; length]].concat();
-        let frames: Vec<_> = (0..40).map(channel).chain([stun(0), stun(8)]).chain((0..5).map(channel)).collect();
-        let stream: Vec<u8> = frames.iter().cloned().flat_map(fill).collect();
-        let mut rest = stream.as_slice();
-        for frame in &frames {
-            assert_eq!(&read_frame(&mut rest).await.unwrap(), frame);
-        }
-        assert_eq!(read_frame(&mut rest).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
-        assert_eq!(read_frame(&mut &b"GET / HTTP/1.1"[..]).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
-        assert_eq!(read_frame(&mut &[0x80; 40][..]).await.unwrap_err().kind(), io::ErrorKind::InvalidData);
-    }
 
     #[test]
     fn a_relay_that_others_can_reach_does_not_lead_into_this_machine() {

@@ -1,0 +1,401 @@
+//! One address of a server, asked from one socket.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::{
+    Answer, Binding, Client, Family, Gathering, GatheringError, Incoming, Instant, Message, NEXT_ADDRESS, Outcome,
+    Path, PathId, Paths, Protocol, QueryId, ServerOutcome, Transport, turn,
+};
+use crate::ice::Event;
+
+/// Which attempt; in the order in which they are made.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct AttemptId(u32);
+
+impl AttemptId {
+    pub(super) const FIRST: Self = Self(0);
+    pub(super) const LAST: Self = Self(u32::MAX);
+
+    pub(super) fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) query: QueryId,
+    /// The configured address; a TURN server may have sent us on.
+    pub(super) server: SocketAddr,
+    /// Where it is asked from; over a stream, the base whose interface that leaves by.
+    pub(super) local: SocketAddr,
+    pub(super) path: PathId,
+    pub(super) is_stream: bool,
+    /// There is something to send on: a socket, or a stream that is open.
+    pub(super) is_open: bool,
+    /// What it asks for is not wanted any more.
+    pub(super) is_dismissed: bool,
+    pub(super) asks: Asks,
+    /// When its timer is set to go off; perhaps too early.
+    pub(super) due: Option<Instant>,
+}
+
+#[derive(Debug)]
+pub(super) enum Asks {
+    /// For our own address.
+    Binding(Binding),
+    /// For an address of the server's.
+    Relay(Box<Client>),
+    /// The client is in use.
+    Away,
+}
+
+impl Gathering {
+    /// Asks the next address of a server. Gives whether it was asked.
+    pub(super) fn begin_attempt<T>(&mut self, id: QueryId, paths: &mut Paths<T>, now: Instant) -> bool {
+        let Some(query) = self.queries.get_mut(&id) else { return false };
+        let (local, transport, relays) = (query.local(), query.uri().transport, query.uri().relays());
+        let is_asked = |server: SocketAddr| {
+            self.attempts.values().any(|other| {
+                let asks_the_same = match &other.asks {
+                    Asks::Binding(_) => !relays,
+                    Asks::Relay(_) | Asks::Away => relays,
+                };
+                let is_same = (other.server, other.local, other.is_stream) == (server, local, transport.is_stream());
+                asks_the_same && is_same && !other.is_dismissed
+            })
+        };
+        let mut is_redundant = false;
+        let server = loop {
+            match query.addresses.pop_front() {
+                Some(server) if is_asked(server) => is_redundant = true,
+                Some(server) => break server,
+                None => {
+                    let is_lone = !self.attempts.values().any(|attempt| attempt.query == id);
+                    if is_redundant && is_lone {
+                        (query.outcome, query.is_settled) = (ServerOutcome::Redundant, true);
+                        self.set_query_timer(id);
+                    }
+                    return false;
+                }
+            }
+        };
+        query.asked = Some(server);
+        query.began.get_or_insert(now);
+        query.next_at = (!query.addresses.is_empty()).then(|| now + NEXT_ADDRESS);
+        let asks = match query.server.credentials().filter(|_| relays) {
+            Some(credentials) => {
+                let config = turn::Config {
+                    family: Family::Both,
+                    retransmission: self.retransmission,
+                    stream_patience: self.patience,
+                    ..turn::Config::new(server, transport, credentials.clone())
+                };
+                match Client::new(config, self.rng.array(), now) {
+                    Ok(client) => Asks::Relay(Box::new(client)),
+                    Err(invalid) => {
+                        let error = query.error(GatheringError::UNREACHABLE, invalid.to_string());
+                        query.note(error);
+                        self.go_on(id);
+                        return false;
+                    }
+                }
+            }
+            None if transport.is_stream() => Asks::Binding(Binding::over_stream(self.patience)),
+            None => Asks::Binding(Binding::over_udp(self.retransmission)),
+        };
+        let path = paths.intern(path_to(server, local, transport.is_stream()));
+        let attempt = AttemptId(self.next_attempt);
+        self.next_attempt += 1;
+        let is_stream = transport.is_stream();
+        let is_open = !is_stream;
+        let made = Attempt { query: id, server, local, path, is_stream, is_open, is_dismissed: false, asks, due: None };
+        self.attempts.insert(attempt, made);
+        self.set_query_timer(id);
+        self.listen(attempt, path, paths);
+        if let Some(Attempt { asks: Asks::Binding(binding), .. }) = self.attempts.get_mut(&attempt) {
+            if is_stream {
+                self.open_stream(attempt, None, server);
+            } else {
+                binding.ask(&mut self.rng, now);
+            }
+        }
+        self.touched(attempt, paths, now);
+        true
+    }
+
+    /// Gives a message from a path to who listens there.
+    pub(super) fn offer<'d, T>(
+        &mut self,
+        id: AttemptId,
+        bytes: &'d [u8],
+        from_turn: bool,
+        paths: &mut Paths<T>,
+        now: Instant,
+    ) -> Incoming<'d> {
+        let Some(attempt) = self.attempts.get_mut(&id) else { return Incoming::NotOurs };
+        match &mut attempt.asks {
+            Asks::Binding(binding) if !from_turn => {
+                let before = binding.mapped;
+                let answer = Message::parse(bytes).ok().and_then(|message| binding.handle_answer(&message, now));
+                let Some(answer) = answer else { return Incoming::NotOurs };
+                self.answered(id, answer, before, paths, now);
+                Incoming::Taken
+            }
+            Asks::Relay(client) => {
+                // Checks of a peer that is where the server is are not for the client.
+                let is_binding = !from_turn && bytes.first() == Some(&0) && bytes.get(1) == Some(&1);
+                if is_binding {
+                    return Incoming::NotOurs;
+                }
+                let server = client.server();
+                match client.handle_datagram(server, bytes, now) {
+                    Some(from) => {
+                        let (peer, data) = (from.peer, from.data);
+                        Self::relay_towards(client, peer).map_or(Incoming::Taken, |relay| Incoming::Relayed {
+                            relay,
+                            peer,
+                            data,
+                        })
+                    }
+                    None => {
+                        self.touched(id, paths, now);
+                        Incoming::Taken
+                    }
+                }
+            }
+            Asks::Binding(_) | Asks::Away => Incoming::NotOurs,
+        }
+    }
+
+    pub(super) fn attempt_timeout<T>(&mut self, id: AttemptId, paths: &mut Paths<T>, now: Instant) {
+        self.attempt_due.retain(|&(_, other)| other != id);
+        let Some(attempt) = self.attempts.get_mut(&id) else { return };
+        attempt.due = None;
+        match &mut attempt.asks {
+            Asks::Binding(binding) => {
+                if binding.handle_timeout(self.keeps_mappings, &mut self.rng, now) {
+                    let text = "the server does not answer".to_owned();
+                    return self.attempt_failed(id, GatheringError::UNREACHABLE, text, paths);
+                }
+            }
+            Asks::Relay(client) => client.handle_timeout(now),
+            Asks::Away => {}
+        }
+        self.touched(id, paths, now);
+    }
+
+    /// An attempt has come to nothing.
+    pub(super) fn attempt_failed<T>(&mut self, id: AttemptId, code: u16, text: String, paths: &mut Paths<T>) {
+        let Some(attempt) = self.attempts.get(&id) else { return };
+        let (query, server) = (attempt.query, attempt.server);
+        self.drop_attempt(id, paths);
+        if let Some(query) = self.queries.get_mut(&query) {
+            query.note(GatheringError { server: Some(server), ..query.error(code, text) });
+        }
+        self.go_on(query);
+    }
+
+    /// Does what an attempt asks for after it was called.
+    pub(super) fn touched<T>(&mut self, id: AttemptId, paths: &mut Paths<T>, now: Instant) {
+        loop {
+            let Some(Attempt { asks: Asks::Relay(client), .. }) = self.attempts.get_mut(&id) else { break };
+            let Some(event) = client.poll_event() else { break };
+            self.handle_relay_event(id, event, paths, now);
+        }
+        if let Some(attempt) = self.attempts.get(&id) {
+            let wants_transmit = match &attempt.asks {
+                Asks::Binding(binding) => binding.wants_transmit(),
+                Asks::Relay(client) => client.wants_transmit(),
+                Asks::Away => false,
+            };
+            if wants_transmit {
+                self.outbox.insert(id);
+            }
+            self.reschedule(id);
+            self.forget_if_over(id, paths);
+        }
+    }
+
+    /// Sets an attempt's timer. One that goes off too early costs less than one that is set with each datagram.
+    pub(super) fn reschedule(&mut self, id: AttemptId) {
+        let Some(attempt) = self.attempts.get_mut(&id) else { return };
+        let due = match &attempt.asks {
+            Asks::Binding(binding) => binding.poll_timeout(),
+            Asks::Relay(client) => client.poll_timeout(),
+            Asks::Away => None,
+        };
+        let is_early = attempt.due.is_some_and(|set| due.is_some_and(|at| set <= at));
+        if !is_early && attempt.due != due {
+            if let Some(before) = attempt.due {
+                self.attempt_due.remove(&(before, id));
+            }
+            attempt.due = due;
+            self.attempt_due.extend(due.map(|at| (at, id)));
+        }
+    }
+
+    /// Whoever asked has an answer from another address or none in time: what still comes is given back.
+    pub(super) fn dismiss<T>(&mut self, id: AttemptId, paths: &mut Paths<T>, now: Instant) {
+        let Some(attempt) = self.attempts.get_mut(&id) else { return };
+        attempt.is_dismissed = true;
+        match &mut attempt.asks {
+            Asks::Relay(client) => {
+                client.close(now);
+                self.touched(id, paths, now);
+            }
+            Asks::Binding(_) | Asks::Away => self.drop_attempt(id, paths),
+        }
+    }
+
+    /// Forgets an attempt as it is.
+    pub(super) fn drop_attempt<T>(&mut self, id: AttemptId, paths: &mut Paths<T>) {
+        let has_stream = self.attempts.get(&id).is_some_and(|attempt| attempt.is_stream);
+        if has_stream {
+            self.close_stream(id, paths);
+        }
+        self.unlisten(id, paths);
+        let Some(attempt) = self.attempts.remove(&id) else { return };
+        self.attempt_due.retain(|&(_, other)| other != id);
+        self.outbox.remove(&id);
+        let gone: Vec<SocketAddr> =
+            self.relays.iter().filter(|&(_, &other)| other == id).map(|(&relay, _)| relay).collect();
+        for relay in gone {
+            self.relays.remove(&relay);
+            self.outcomes.push_back(Outcome::RelayGone(relay));
+        }
+        if let Some(query) = self.queries.get_mut(&attempt.query) {
+            query.socket = query.socket.filter(|&socket| socket != attempt.local);
+        }
+        if self.base_at(attempt.local).is_none() && !attempt.is_stream {
+            self.outcomes.push_back(Outcome::Tell(Event::CloseSocket { local: attempt.local }));
+        }
+    }
+
+    pub(super) fn forget_if_over<T>(&mut self, id: AttemptId, paths: &mut Paths<T>) {
+        if let Some(Attempt { asks: Asks::Relay(client), .. }) = self.attempts.get(&id)
+            && client.is_over()
+        {
+            self.drop_attempt(id, paths);
+        }
+    }
+
+    pub(super) fn attempts_of(&self, query: QueryId) -> Vec<AttemptId> {
+        self.attempts.iter().filter(|(_, attempt)| attempt.query == query).map(|(&id, _)| id).collect()
+    }
+
+    /// Has an attempt hear what comes over a path.
+    pub(super) fn listen<T>(&mut self, id: AttemptId, path: PathId, paths: &mut Paths<T>) {
+        self.unlisten(id, paths);
+        paths.hold(path, true);
+        self.listeners.insert((path, id));
+        if let Some(attempt) = self.attempts.get_mut(&id) {
+            attempt.path = path;
+        }
+    }
+
+    pub(super) fn unlisten<T>(&mut self, id: AttemptId, paths: &mut Paths<T>) {
+        let Some(attempt) = self.attempts.get(&id) else { return };
+        let path = attempt.path;
+        if self.listeners.remove(&(path, id)) && self.listener_on(path, AttemptId::FIRST).is_none() {
+            paths.hold(path, false);
+        }
+    }
+
+    /// Has the driver open the stream of an attempt. `domain` is a name that the server's certificate must have in place
+    /// of the configured one.
+    pub(super) fn open_stream(&mut self, id: AttemptId, domain: Option<String>, server: SocketAddr) {
+        let Some(attempt) = self.attempts.get(&id) else { return };
+        let Some(query) = self.queries.get(&attempt.query) else { return };
+        let is_secure = query.uri().transport == Transport::Tls;
+        let tls = is_secure.then(|| domain.unwrap_or_else(|| query.uri().host.to_string()));
+        let local = SocketAddr::new(attempt.local.ip(), 0);
+        let open = Event::OpenStream { path: attempt.path, local, remote: server, tls };
+        self.outcomes.push_back(Outcome::Tell(open));
+    }
+
+    /// Has the driver close it, if it was told to open it.
+    pub(super) fn close_stream<T>(&mut self, id: AttemptId, paths: &mut Paths<T>) {
+        let Some(attempt) = self.attempts.get_mut(&id) else { return };
+        attempt.is_open = false;
+        let path = attempt.path;
+        if self.listeners.contains(&(path, id)) {
+            self.unlisten(id, paths);
+            self.outcomes.push_back(Outcome::Tell(Event::CloseStream { path }));
+        }
+    }
+
+    /// A STUN server has answered.
+    fn answered<T>(
+        &mut self,
+        id: AttemptId,
+        answer: Answer,
+        before: Option<SocketAddr>,
+        paths: &mut Paths<T>,
+        now: Instant,
+    ) {
+        let Some(attempt) = self.attempts.get(&id) else { return };
+        let (query, local, server, is_stream) = (attempt.query, attempt.local, attempt.server, attempt.is_stream);
+        match answer {
+            // Behind a NAT64 it is of the other family.
+            Answer::Mapped(mapped) => {
+                self.take_mapped(query, id, mapped, now);
+                for other in self.attempts_of(query).into_iter().filter(|&other| other != id) {
+                    self.dismiss(other, paths, now);
+                }
+                if is_stream {
+                    // All is said, and a stream's address is of no use for datagrams.
+                    return self.drop_attempt(id, paths);
+                }
+                if before != Some(mapped)
+                    && let Some(base) = self.base_at(local)
+                {
+                    let gone = before.map(|address| Outcome::ReflexiveGone { address, base: local });
+                    self.outcomes.extend(gone);
+                    self.outcomes.push_back(Outcome::Reflexive { address: mapped, base, server: server.ip() });
+                }
+                self.touched(id, paths, now);
+            }
+            Answer::Nothing if before.is_none() => {
+                let text = "the answer has no address that we could have".to_owned();
+                self.attempt_failed(id, GatheringError::UNREACHABLE, text, paths);
+            }
+            Answer::Refused { code, reason } if before.is_none() => self.attempt_failed(id, code, reason, paths),
+            Answer::Nothing | Answer::Refused { .. } => self.touched(id, paths, now),
+        }
+    }
+
+    fn take_mapped(&mut self, query: QueryId, id: AttemptId, mapped: SocketAddr, now: Instant) {
+        let server = self.attempts.get(&id).map(|attempt| attempt.server);
+        let Some(asked) = self.queries.get_mut(&query) else { return };
+        let after = match &asked.outcome {
+            ServerOutcome::Answered { after, .. } => *after,
+            _ => asked.began.map_or_else(Default::default, |began| now - began),
+        };
+        asked.asked = server;
+        asked.outcome = ServerOutcome::Answered { after, mapped, relayed: Vec::new() };
+        (asked.is_settled, asked.again) = (true, 0);
+        let rank = asked.rank(query);
+        self.waiting.remove(&rank);
+        self.set_query_timer(query);
+    }
+
+    /// A reflexive candidate lives by this attempt's base and address, or none does.
+    pub(in crate::ice) fn need_mapping(&mut self, base: SocketAddr, server: IpAddr, is_needed: bool) {
+        for attempt in self.attempts.values_mut() {
+            if let Asks::Binding(binding) = &mut attempt.asks
+                && (attempt.local, attempt.server.ip()) == (base, server)
+            {
+                binding.is_needed = is_needed;
+            }
+        }
+    }
+}
+
+/// Over a stream the local port is the system's to choose.
+pub(super) fn path_to(server: SocketAddr, local: SocketAddr, is_stream: bool) -> Path {
+    if is_stream {
+        Path { protocol: Protocol::Tcp, local: SocketAddr::new(local.ip(), 0), remote: server }
+    } else {
+        Path { protocol: Protocol::Udp, local, remote: server }
+    }
+}

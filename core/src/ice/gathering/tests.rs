@@ -1,0 +1,1 @@
+//! Gathering, against servers that the test plays.
