@@ -24,6 +24,8 @@ const near = new PeerConnection('near', {
   iceTransportPolicy: task.is_relay_only ? 'relay' : 'all',
 });
 const far = new PeerConnection('far', { iceServers: [] });
+// What is collected is closed.
+const kept = (globalThis.kept = [near, far]);
 near.onLocalDescription((sdp, type) => far.setRemoteDescription(sdp, type));
 far.onLocalDescription((sdp, type) => near.setRemoteDescription(sdp, type));
 near.onLocalCandidate((candidate, mid) => {
@@ -36,10 +38,10 @@ near.onGatheringStateChange((state) => state === 'complete' && say('gathered'));
 near.onIceStateChange((state) => say('state', { state }));
 far.onDataChannel((channel) => {
   channel.onMessage((message) => channel.sendMessage(message));
-  // Kept, or it would be collected.
-  globalThis.farChannel = channel;
+  kept.push(channel);
 });
 const channel = near.createDataChannel('echo');
+kept.push(channel);
 channel.onMessage(() => say('echo'));
 setInterval(() => channel.isOpen() && channel.sendMessage('ping'), 500);
 

@@ -70,7 +70,10 @@ impl Task {
     pub(crate) fn tls(&self) -> Arc<rustls::ClientConfig> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(&self.authority).expect("a certificate")).expect("a good one");
-        Arc::new(rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+        // Which cryptography must be said, since programs of one workspace bring more than one.
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        Arc::new(config.expect("the provider has them").with_root_certificates(roots).with_no_client_auth())
     }
 
     /// This machine's address of the same family.

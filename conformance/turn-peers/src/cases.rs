@@ -16,6 +16,8 @@ use crate::verdict::{Mark, Verdict, errors, seconds, summary};
 const PATIENCE: Duration = Duration::from_secs(45);
 /// How long a request that times out may take: RFC 8489 has 39.5 s.
 const TIMEOUT: Duration = Duration::from_secs(90);
+/// Longer than everything lasts that is not prolonged.
+const KEPT: Duration = Duration::from_secs(750);
 /// Longer than the lifetime of an allocation.
 const LIFETIME: Duration = Duration::from_secs(640);
 
@@ -23,12 +25,15 @@ const LIFETIME: Duration = Duration::from_secs(640);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Case {
     Plain(Transport),
+    Coturn,
     Ipv6Server,
     BothFamilies,
     Redirect,
+    CoturnRedirect,
     RedirectLoop,
     StalePermission,
     StaleRefresh,
+    Kept,
     Mismatch,
     Restarted,
     StreamDropped,
@@ -46,16 +51,19 @@ pub(crate) enum Case {
 }
 
 /// All of them, in the order of the rows.
-pub(crate) const CASES: [Case; 24] = [
+pub(crate) const CASES: [Case; 27] = [
     Case::Plain(Transport::Udp),
     Case::Plain(Transport::Tcp),
     Case::Plain(Transport::Tls),
+    Case::Coturn,
     Case::Ipv6Server,
     Case::BothFamilies,
     Case::Redirect,
+    Case::CoturnRedirect,
     Case::RedirectLoop,
     Case::StalePermission,
     Case::StaleRefresh,
+    Case::Kept,
     Case::Mismatch,
     Case::Restarted,
     Case::StreamDropped,
@@ -80,12 +88,15 @@ impl Case {
             Self::Plain(Transport::Udp) => "TURN over UDP",
             Self::Plain(Transport::Tcp) => "TURN over TCP",
             Self::Plain(Transport::Tls) => "TURN over TLS",
+            Self::Coturn => "coturn over UDP, TCP and TLS",
             Self::Ipv6Server => "server at an IPv6 address",
             Self::BothFamilies => "relayed addresses of both families",
             Self::Redirect => "ALTERNATE-SERVER (300) followed",
+            Self::CoturnRedirect => "ALTERNATE-SERVER of coturn followed",
             Self::RedirectLoop => "two servers that redirect to each other",
             Self::StalePermission => "nonce out of date (438) at CreatePermission or ChannelBind",
             Self::StaleRefresh => "nonce out of date (438) at Refresh",
+            Self::Kept => "data for 12 minutes and a half",
             Self::Mismatch => "437 answered by a fresh port",
             Self::Restarted => "server restarted, UDP: noticed and replaced",
             Self::StreamDropped => "server restarted, TCP: noticed and replaced",
@@ -108,11 +119,13 @@ impl Case {
     pub(crate) fn explanation(self) -> &'static str {
         match self {
             Self::Plain(_) => "an allocation, and data through it and back, within 45 s",
+            Self::Coturn => "the same with coturn of Debian 12, three times",
             Self::Ipv6Server => "the same, where the server's URL has an IPv6 address",
             Self::BothFamilies => {
                 "a relayed address of IPv4 and one of IPv6 from one server, where a setting asks for it"
             }
             Self::Redirect => "a signed 300 to the signed Allocate; the other server must be asked and data must flow",
+            Self::CoturnRedirect => "one coturn that sends all to another; data must flow",
             Self::RedirectLoop => "as before, round in circles; at most 12 signed Allocates in 20 s, and an end",
             Self::StalePermission => {
                 "the nonce changes when the first CreatePermission or ChannelBind is there; data must flow"
@@ -120,10 +133,16 @@ impl Case {
             Self::StaleRefresh => {
                 "the nonce changes when the first Refresh is there; one must succeed in the lifetime of 600 s"
             }
-            Self::Mismatch => "437 to the first port for ever; an Allocate from another one must succeed within 45 s",
+            Self::Kept => {
+                "longer than an allocation and a channel (600 s) and a permission (300 s; that of a channel lasts as long as \
+                 the channel) last by themselves; no silence may be longer than 10 s"
+            }
+            Self::Mismatch => {
+                "437 to the first port for ever; an Allocate from another one must succeed within 45 s (partly: 437 is told)"
+            }
             Self::Restarted => {
-                "the server forgets all allocations and nonces while data flows; within 640 s there must be a new allocation \
-                 (partly: the application is told, and may make one)"
+                "the server forgets all allocations and nonces when data has flowed for 15 s; within 640 s there must be a new \
+                 allocation and data through it, without help (partly: one of these, or the application is told)"
             }
             Self::StreamDropped => "the same over TCP, where the stream is closed as well; within 90 s",
             Self::Sha256 => "the server offers SHA-256 and MD5 (RFC 8489 section 9.2); which key signs Allocate",
@@ -139,8 +158,8 @@ impl Case {
             Self::WrongPassword => "the application must be told 401 and the server (partly: one of them)",
             Self::Quota => "the application must be told 486 and the server (partly: one of them)",
             Self::SilentServer => {
-                "a TURN server that never answers, before a good TURN and a good STUN server; a candidate of a good one \
-                 must come within 2 s of the first candidate of all, and gathering must end within 90 s"
+                "a TURN server that never answers, before a good TURN and a good STUN server; what the good one has answered \
+                 must be told within 1 s, and gathering must end within 90 s"
             }
             Self::Garbage(_) => "gathering must end within 90 s and the program must live",
             Self::RelayOnly => {
@@ -153,7 +172,7 @@ impl Case {
 
     /// Whether it lasts as long as an allocation.
     pub(crate) fn is_long(self) -> bool {
-        matches!(self, Self::StaleRefresh | Self::Restarted | Self::Renewed)
+        matches!(self, Self::StaleRefresh | Self::Kept | Self::Restarted | Self::Renewed)
     }
 
     /// Whether it asks what gathers rather than the TURN client alone.
@@ -173,15 +192,18 @@ impl Case {
         } else {
             stage.server(Script::default()).await?
         };
-        let play = Play { stage, program, helper };
+        let play = Play { stage, program, helper, is_one_client: contestant.is_one_client() };
         match self {
             Self::Plain(transport) => play.plain(transport).await,
+            Self::Coturn => play.coturn().await,
             Self::Ipv6Server => play.ipv6_server().await,
             Self::BothFamilies => play.both_families().await,
             Self::Redirect => play.redirect().await,
+            Self::CoturnRedirect => play.coturn_redirect().await,
             Self::RedirectLoop => play.redirect_loop().await,
             Self::StalePermission => play.stale_permission().await,
             Self::StaleRefresh => play.stale_refresh().await,
+            Self::Kept => play.kept().await,
             Self::Mismatch => play.mismatch().await,
             Self::Restarted => play.restarted(Transport::Udp, LIFETIME).await,
             Self::StreamDropped => play.restarted(Transport::Tcp, TIMEOUT).await,
@@ -208,6 +230,7 @@ struct Play<'a> {
     program: Program,
     /// Works always, for what a program needs beside.
     helper: Server,
+    is_one_client: bool,
 }
 
 impl Play<'_> {
@@ -223,6 +246,7 @@ impl Play<'_> {
             return Verdict::no_api(&what);
         }
         let relay = running.candidates("relay").first().map(|line| seconds(line.after));
+        let life = if running.is_running() { "" } else { "; the program has died" };
         match (echoes, relay) {
             (true, _) if server.relayed() == 0 => {
                 Verdict::new(Mark::No, format!("data flows, but not through the server; {}", summary(&server.seen())))
@@ -234,10 +258,10 @@ impl Play<'_> {
             }
             (false, Some(after)) => Verdict::new(
                 Mark::No,
-                format!("candidate after {after}, no data; {}; {}", errors(running), summary(&server.seen())),
+                format!("candidate after {after}, no data; {}; {}{life}", errors(running), summary(&server.seen())),
             ),
             (false, None) => {
-                Verdict::new(Mark::No, format!("no candidate; {}; {}", errors(running), summary(&server.seen())))
+                Verdict::new(Mark::No, format!("no candidate; {}; {}{life}", errors(running), summary(&server.seen())))
             }
         }
     }
@@ -246,6 +270,31 @@ impl Play<'_> {
         let server = self.stage.server(Script::default()).await?;
         let mut running = self.start(&Setting::one(server.url(transport)))?;
         Ok(self.flows(&server, &mut running).await)
+    }
+
+    async fn coturn(&self) -> io::Result<Verdict> {
+        let coturn = self.stage.coturn(&[]).await?;
+        let mut evidence = Vec::new();
+        let mut successes = 0;
+        for (name, transport) in [("UDP", Transport::Udp), ("TCP", Transport::Tcp), ("TLS", Transport::Tls)] {
+            let mut running = self.start(&Setting::one(coturn.url(transport)))?;
+            let flows =
+                running.until(PATIENCE, |running| running.said("echo").len() >= 2 || running.no_api().is_some()).await;
+            let echo = running.said("echo").first().map(|line| seconds(line.after)).unwrap_or_default();
+            evidence.push(match running.no_api() {
+                Some(_) => format!("{name} no API"),
+                None if flows => format!("{name} data after {echo}"),
+                None => format!("{name} no data, {}", errors(&running)),
+            });
+            successes += u8::from(flows && running.no_api().is_none());
+            running.close().await;
+        }
+        let mark = match successes {
+            3 => Mark::Yes,
+            0 => Mark::No,
+            _ => Mark::Partly,
+        };
+        Ok(Verdict::new(mark, evidence.join("; ")))
     }
 
     async fn ipv6_server(&self) -> io::Result<Verdict> {
@@ -288,6 +337,41 @@ impl Play<'_> {
             return Ok(Verdict::new(Mark::No, evidence));
         }
         Ok(self.flows(&target, &mut running).await)
+    }
+
+    async fn coturn_redirect(&self) -> io::Result<Verdict> {
+        let target = self.stage.coturn(&[]).await?;
+        let coturn = self.stage.coturn(&[format!("--alternate-server={}", target.address())]).await?;
+        let mut running = self.start(&Setting::one(coturn.url(Transport::Udp)))?;
+        let flows = running.until(PATIENCE, |running| running.said("echo").len() >= 2).await;
+        let echo = running
+            .said("echo")
+            .first()
+            .map_or_else(|| "no data".to_owned(), |line| format!("data after {}", seconds(line.after)));
+        Ok(Verdict::yes_if(flows, format!("{echo}; {}", errors(&running))))
+    }
+
+    async fn kept(&self) -> io::Result<Verdict> {
+        let server = self.stage.server(Script::default()).await?;
+        let mut running = self.start(&Setting::one(server.url(Transport::Udp)))?;
+        let before = self.flows(&server, &mut running).await;
+        if before.mark != Mark::Yes {
+            return Ok(Verdict::new(Mark::Void, before.evidence));
+        }
+        let is_silent = |running: &Running| {
+            let last = running.said("echo").last().map(|line| line.at);
+            last.is_none_or(|at| at.elapsed() > Duration::from_secs(10))
+        };
+        let has_stopped = running.until(KEPT, is_silent).await || !running.is_running();
+        let echoes = running.said("echo");
+        let last = echoes.last().map(|line| seconds(line.after)).unwrap_or_default();
+        let evidence = format!(
+            "{} echoes, the last after {last}; {}; {}",
+            echoes.len(),
+            summary(&server.seen()),
+            errors(&running)
+        );
+        Ok(Verdict::yes_if(!has_stopped, evidence))
     }
 
     async fn redirect_loop(&self) -> io::Result<Verdict> {
@@ -336,7 +420,14 @@ impl Play<'_> {
         let mut running = self.start(&Setting::one(server.url(Transport::Udp)))?;
         let is_granted = |seen: &Seen| seen.method == Method::ALLOCATE && seen.answer == Answer::Success;
         let granted = running.until(PATIENCE, |_| server.seen().iter().any(is_granted)).await;
-        Ok(Verdict::yes_if(granted, format!("{}; {}", summary(&server.seen()), errors(&running))))
+        let is_told =
+            running.said("error").iter().any(|line| line.what["code"] == 437 || line.text("text").contains("437"));
+        let mark = match (granted, is_told) {
+            (true, _) => Mark::Yes,
+            (false, true) => Mark::Partly,
+            (false, false) => Mark::No,
+        };
+        Ok(Verdict::new(mark, format!("{}; {}", summary(&server.seen()), errors(&running))))
     }
 
     async fn restarted(&self, transport: Transport, limit: Duration) -> io::Result<Verdict> {
@@ -346,15 +437,31 @@ impl Play<'_> {
         if before.mark != Mark::Yes {
             return Ok(Verdict::new(Mark::Void, before.evidence));
         }
+        // What is done at the beginning only is done by then.
+        running.until(Duration::from_secs(15), |_| false).await;
         let restarted_at = Instant::now();
         server.restart();
-        let is_new =
-            |seen: &Seen| seen.method == Method::ALLOCATE && seen.answer == Answer::Success && seen.at > restarted_at;
-        let is_replaced = running.until(limit, |_| server.seen().iter().any(is_new)).await;
+        let new_at = |server: &Server| {
+            let is_new = |seen: &&Seen| {
+                seen.method == Method::ALLOCATE && seen.answer == Answer::Success && seen.at > restarted_at
+            };
+            server.seen().iter().find(is_new).map(|seen| seen.at)
+        };
+        let again_at = |running: &Running| {
+            let new_at = new_at(&server)?;
+            running.said("echo").iter().find(|line| line.at > new_at).map(|line| line.at)
+        };
+        running.until(limit, |running| again_at(running).is_some()).await;
         let after = |at: Instant| seconds(at.saturating_duration_since(restarted_at));
-        if is_replaced {
-            let at = server.seen().iter().find(|seen| is_new(seen)).map(|seen| after(seen.at)).unwrap_or_default();
-            return Ok(Verdict::new(Mark::Yes, format!("a new allocation {at} after the restart")));
+        if let Some(new_at) = new_at(&server) {
+            let again = again_at(&running).map(after);
+            let data = again
+                .clone()
+                .map_or_else(|| "no data through it".to_owned(), |again| format!("data again after {again}"));
+            let mark = if again.is_some() { Mark::Yes } else { Mark::Partly };
+            let evidence =
+                format!("a new allocation {} after the restart, {data}; {}", after(new_at), errors(&running));
+            return Ok(Verdict::new(mark, evidence));
         }
         let told = running.lines().into_iter().find(|line| {
             line.at > restarted_at
@@ -369,7 +476,10 @@ impl Play<'_> {
                     format!("told \"{said}\" {} after the restart, not replaced; {}", after(line.at), summary(&seen));
                 Verdict::new(Mark::Partly, evidence)
             }
-            None => Verdict::new(Mark::No, format!("nothing told in {}; {}", seconds(limit), summary(&seen))),
+            None => Verdict::new(
+                Mark::No,
+                format!("nothing told in {}; {}", seconds(restarted_at.elapsed()), summary(&seen)),
+            ),
         })
     }
 
@@ -442,7 +552,7 @@ impl Play<'_> {
         running.until(TIMEOUT, |running| tells(running).is_some()).await;
         let tried = summary(&server.seen());
         Ok(match tells(&running) {
-            Some(line) if line.what["url"].is_string() => {
+            Some(line) if line.what["url"].is_string() || self.is_one_client => {
                 Verdict::new(Mark::Yes, format!("{}; {tried}", errors(&running)))
             }
             Some(_) => Verdict::new(Mark::Partly, format!("no server named: {}; {tried}", errors(&running))),
@@ -457,31 +567,28 @@ impl Play<'_> {
         let urls = vec![silent.url(Transport::Udp), turn.url(Transport::Udp), stun];
         let mut running = self.start(&Setting { is_open: true, ..Setting::several(urls) })?;
         running.until(TIMEOUT, |running| !running.said("gathered").is_empty()).await;
-        let first = running.said("candidate").first().map(|line| line.after);
-        let kinds = ["relay", "srflx"].map(|kind| running.candidates(kind).first().map(|line| line.after));
-        // No NAT is there: a reflexive candidate is that of the host, and need not be told.
-        let good = kinds.into_iter().flatten().min();
         let complete = running.said("gathered").first().map(|line| line.after);
+        let asks_both = !turn.seen().is_empty() && !silent.seen().is_empty();
+        // Where only one TURN server can be named, the STUN server is the good one.
+        let (good, method) = if asks_both { (&turn, Method::ALLOCATE) } else { (&self.helper, Method::BINDING) };
+        let is_answered = |seen: &&Seen| seen.method == method && seen.answer == Answer::Success;
+        let answered = good.seen().iter().find(is_answered).map(|seen| seen.at);
+        let told = if asks_both { running.candidates("relay") } else { running.said("candidate") };
+        let delay = answered.zip(told.first()).map(|(at, line)| line.at.saturating_duration_since(at));
         let after = |time: Option<Duration>| time.map_or_else(|| "never".to_owned(), seconds);
-        let asked_both = !turn.seen().is_empty() && !silent.seen().is_empty();
         let evidence = format!(
-            "first candidate after {}, of the good TURN server {}, complete {}{}",
-            after(first),
-            after(kinds[0]),
+            "told {} after the good {} server's answer, complete {}{}",
+            after(delay),
+            if asks_both { "TURN" } else { "STUN" },
             after(complete),
-            if asked_both { "" } else { "; only one of the TURN servers was asked" },
+            if asks_both { "" } else { "; only one TURN server was asked" },
         );
-        let Some(first) = first else { return Ok(Verdict::new(Mark::No, evidence)) };
-        let in_time =
-            good.map_or(!asked_both && first < Duration::from_secs(3), |good| good - first < Duration::from_secs(2));
-        // Everything at once at the end is a delay, if it is not the silent server's first second.
-        let trickles =
-            complete.is_none_or(|complete| complete - first > Duration::from_secs(1)) || first < Duration::from_secs(3);
+        let is_prompt = delay.is_some_and(|delay| delay < Duration::from_secs(1));
         Ok(Verdict::new(
-            match (in_time && trickles && complete.is_some(), complete.is_some() && good.is_some()) {
-                (true, _) if asked_both => Mark::Yes,
-                (true, _) | (_, true) => Mark::Partly,
-                _ => Mark::No,
+            match (is_prompt, asks_both && complete.is_some()) {
+                (true, true) => Mark::Yes,
+                (true, false) => Mark::Partly,
+                (false, _) => Mark::No,
             },
             evidence,
         ))

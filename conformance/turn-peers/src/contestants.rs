@@ -15,8 +15,15 @@ pub(crate) struct Contestant {
     pub(crate) without_agent: &'static str,
 }
 
+impl Contestant {
+    /// Whether what is driven is one client of one server, so that whoever is told something knows by which server.
+    pub(crate) fn is_one_client(&self) -> bool {
+        self.agent != Some(self.client)
+    }
+}
+
 /// What a program is started with.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Program {
     /// A binary of this package.
     Own(&'static str),
@@ -50,13 +57,20 @@ impl Program {
 }
 
 /// All of them, in the order of the columns.
-pub(crate) const CONTESTANTS: [Contestant; 6] = [
+pub(crate) const CONTESTANTS: [Contestant; 7] = [
     Contestant {
         name: "frazil",
+        version: "this, by frazil-tokio",
+        client: Program::Own("drive-frazil-tokio"),
+        agent: Some(Program::Own("drive-frazil-tokio")),
+        without_agent: "",
+    },
+    Contestant {
+        name: "`frazil::turn`",
         version: "this",
         client: Program::Own("drive-frazil"),
         agent: None,
-        without_agent: "its agent does not gather yet",
+        without_agent: "it is the client alone",
     },
     Contestant {
         name: "rice-proto",

@@ -4,6 +4,7 @@
 
 mod cases;
 mod contestants;
+mod coturn;
 mod place;
 mod running;
 mod server;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::net::UdpSocket;
 
 use crate::contestants::{Installed, Program};
+use crate::coturn::Coturn;
 use crate::place::{Place, Site};
 use crate::running::Running;
 use crate::server::{Authority, PASSWORD, Script, Server, USER};
@@ -18,6 +19,7 @@ pub(crate) struct Stage {
     pub(crate) authority: Authority,
     /// A file with its certificate.
     authority_file: PathBuf,
+    folder: PathBuf,
     installed: Installed,
     echoes: Vec<SocketAddr>,
 }
@@ -56,7 +58,7 @@ impl Stage {
             echoes.push(socket.local_addr()?);
             tokio::spawn(echo(socket));
         }
-        Ok(Self { place, authority, authority_file, installed, echoes })
+        Ok(Self { place, authority, authority_file, folder, installed, echoes })
     }
 
     fn site(&self, is_open: bool) -> &Site {
@@ -84,6 +86,11 @@ impl Stage {
     pub(crate) async fn server_on_ipv6(&self, script: Script) -> io::Result<Server> {
         let [ip4, ip6] = self.servers(false);
         Server::start(ip4, ip6, true, &self.authority, script).await
+    }
+
+    /// The server that most people run, for the clients in the closed network.
+    pub(crate) async fn coturn(&self, arguments: &[String]) -> io::Result<Coturn> {
+        Coturn::start(self.servers(false)[0], &self.authority, &self.folder, arguments).await
     }
 
     /// Starts a program. The other agents that it may have need a STUN server: `helper` is one.

@@ -102,8 +102,8 @@ fn channel_data(state: &State, client: &Client, bytes: &[u8]) {
     if !inner.script.is_silent
         && let Some(data) = rest.get(..len)
         && let Some(allocation) = inner.allocations.get(&client.address)
-        && let Some(peer) = allocation.channels.get(&number)
-        && allocation.send(*peer, data)
+        && let Some(peer) = allocation.peer_on(number)
+        && allocation.send(peer, data)
     {
         inner.relayed += 1;
     }
@@ -185,9 +185,9 @@ async fn serve(state: &Arc<State>, client: &Client, message: &Message<'_>) -> Re
             if !allocation.addresses().iter().any(|relayed| relayed.is_ipv4() == peer.is_ipv4()) {
                 return Reply::Refused(443, "Peer Address Family Mismatch");
             }
-            allocation.permitted.insert(peer.ip());
-            if let Some([high, low, ..]) = message.get(AttributeType::CHANNEL_NUMBER) {
-                allocation.channels.insert(u16::from_be_bytes([*high, *low]), peer);
+            match message.get(AttributeType::CHANNEL_NUMBER) {
+                Some([high, low, ..]) => allocation.bind(u16::from_be_bytes([*high, *low]), peer),
+                _ => allocation.permit(peer.ip()),
             }
             Reply::Done
         }
