@@ -17,6 +17,7 @@ const NEEDS: &[Need] = &[
     Need::NetworkNamespace,
     Need::Program { any_of: &["ip"], package: "iproute2" },
     Need::Program { any_of: &["nft"], package: "nftables" },
+    Need::Program { any_of: &["turnserver"], package: "coturn" },
     Need::Program { any_of: &["python3"], package: "python3-venv" },
     Need::program(&["npm"]),
     Need::Node,

@@ -6,6 +6,7 @@ mod cases;
 mod contestants;
 mod coturn;
 mod place;
+mod plays;
 mod running;
 mod server;
 mod stage;

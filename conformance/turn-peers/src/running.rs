@@ -85,6 +85,15 @@ impl Running {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// How it has ended, if it has, for the end of a line.
+    pub(crate) fn end(&mut self) -> String {
+        match self.child.try_wait() {
+            Ok(Some(status)) if !status.success() => format!("; the program has died: {status}"),
+            Ok(Some(_)) => "; the program has ended".to_owned(),
+            _ => String::new(),
+        }
+    }
+
     /// Waits until something is so, or the program has ended, or the time is over; says whether it is so.
     pub(crate) async fn until(&mut self, limit: Duration, mut is_so: impl FnMut(&Self) -> bool) -> bool {
         let end = Instant::now() + limit;

@@ -7,6 +7,8 @@ mod certificate;
 mod relay;
 mod script;
 mod seen;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 use std::collections::BTreeMap;
