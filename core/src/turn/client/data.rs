@@ -249,7 +249,8 @@ impl Client {
     }
 
     /// Has the server permit a peer, before anything is sent to it: ICE does so for each remote candidate. Lasts five
-    /// minutes, and on while data goes to the peer or comes from it.
+    /// minutes, and on while data goes to the peer or comes from it. On a TCP allocation it lets the peer connect, and
+    /// lasts as long as it is called again within that time.
     ///
     /// # Errors
     /// Says why it cannot be asked for.
@@ -277,8 +278,12 @@ impl Client {
     /// A datagram has arrived where the driver sends from. Gives what a peer has sent, in place.
     pub fn handle_datagram<'d>(&mut self, from: SocketAddr, datagram: &'d [u8], now: Instant) -> Option<PeerData<'d>> {
         let now = self.timeline.advance(now);
-        if from != self.server || self.config.transport.is_stream() || self.is_over() {
+        if from != self.server || self.config.transport.is_stream() {
             self.counters.wrong_source += 1;
+            return None;
+        }
+        if self.is_over() {
+            self.counters.unmatched += 1;
             return None;
         }
         self.handle_frame(datagram, now)
