@@ -299,6 +299,7 @@ impl Client {
         }
         let mut frames = core::mem::take(&mut self.frames);
         let mut rest = bytes;
+        let mut is_only_data = true;
         let outcome = loop {
             // After a redirection, what is left is the old server's.
             if !self.has_stream() {
@@ -306,8 +307,9 @@ impl Client {
             }
             match frames.advance(rest) {
                 Ok((taken, Some(frame))) => {
-                    if let Some(data) = self.handle_frame(frame, now) {
-                        deliver(data);
+                    match self.handle_frame(frame, now) {
+                        Some(data) => deliver(data),
+                        None => is_only_data = false,
                     }
                     rest = &rest[taken..];
                 }
@@ -320,9 +322,12 @@ impl Client {
             Err(Garbage) => {
                 self.counters.malformed += 1;
                 self.garbage();
+                is_only_data = false;
             }
         }
-        self.settle(now);
+        if !is_only_data {
+            self.settle(now);
+        }
     }
 
     pub(super) fn check_peer(&self, peer: IpAddr) -> Result<(), SendError> {
