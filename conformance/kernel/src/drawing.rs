@@ -127,6 +127,11 @@ impl Networks {
         }
     }
 
+    /// Whether both sides are in it.
+    pub(crate) fn is_shared(self) -> bool {
+        !matches!(self, Self::Known(matrix::Networks::Apart(..)))
+    }
+
     /// What the two sides are called in the table.
     pub(crate) fn names(self) -> [&'static str; 2] {
         match self {
@@ -139,14 +144,14 @@ impl Networks {
 }
 
 /// IPv4 alone, without anything before it, is all there is of a public network here.
-pub(crate) fn name_of(kind: Kind) -> &'static str {
+fn name_of(kind: Kind) -> &'static str {
     if kind == Kind::Ipv4Only { Kind::Public.name() } else { kind.name() }
 }
 
 impl fmt::Display for Networks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b] = self.names();
-        if b.starts_with('(') { f.write_str(a) } else { write!(f, "{a} {b}") }
+        if self.is_shared() { f.write_str(a) } else { write!(f, "{a} {b}") }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The whole table: `kernel-matrix [--json FILE] [--lanes N] [--only WORD…]`.
+//! The whole table: `kernel-matrix [--json FILE] [--lanes N] [--repeat N] [--only WORD]…`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
@@ -21,11 +21,15 @@ use crate::trial::{Trial, try_cell};
 /// How many cells are tried at a time, unless told otherwise. Most of the time all of them wait.
 const LANES: usize = 8;
 
+const OPTIONS: &str = "--json FILE, --lanes N, --repeat N, --only WORD";
+
 /// What the program was asked to do.
 #[derive(Debug)]
 pub(crate) struct Options {
     json: Option<String>,
     lanes: usize,
+    /// How often each cell is tried.
+    repeat: usize,
     /// Words that all must be in the name of a cell.
     only: Vec<String>,
 }
@@ -33,7 +37,7 @@ pub(crate) struct Options {
 impl Options {
     /// Reads the command line.
     pub(crate) fn parse(mut arguments: &[&str]) -> Result<Self, String> {
-        let mut options = Self { json: None, lanes: LANES, only: Vec::new() };
+        let mut options = Self { json: None, lanes: LANES, repeat: 1, only: Vec::new() };
         loop {
             arguments = match arguments {
                 [] => return Ok(options),
@@ -42,15 +46,18 @@ impl Options {
                     rest
                 }
                 ["--lanes", number, rest @ ..] => {
-                    let lanes = number.parse().ok().filter(|lanes| *lanes > 0);
-                    options.lanes = lanes.ok_or_else(|| format!("{number:?} is no number of lanes"))?;
+                    options.lanes = count(number)?;
+                    rest
+                }
+                ["--repeat", number, rest @ ..] => {
+                    options.repeat = count(number)?;
                     rest
                 }
                 ["--only", word, rest @ ..] => {
                     options.only.push((*word).to_owned());
                     rest
                 }
-                [other, ..] => return Err(format!("{other:?} is none of --json FILE, --lanes N, --only WORD")),
+                [other, ..] => return Err(format!("{other:?} is none of {OPTIONS}")),
             };
         }
     }
@@ -61,6 +68,10 @@ impl Options {
     }
 }
 
+fn count(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| format!("{text:?} is no number of anything"))
+}
+
 /// Runs it.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, LabError> {
     isolation::end_when_told()?;
@@ -69,15 +80,17 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, LabError> {
     let lab = Lab::new()?;
     let servers = Servers::start(&lab, &scratch)?;
 
-    // Places on the public internet, none of which is used twice.
-    let mut numbers = 1..=u8::MAX;
-    let mut number = || numbers.next().expect("there are fewer cells than places");
+    // Places on the public internet, none of which is used again before all others were.
+    let mut numbers = (1..=u8::MAX).cycle();
+    let mut number = || numbers.next().expect("it goes round");
     let survey = Survey::run(&lab, &mut number)?;
     println!("What each network does, measured from inside: mapping/filtering, as RFC 4787 has them");
     survey.lines.iter().for_each(|line| println!("  {line}"));
     println!("\n{}", table::head());
 
-    let cells: Vec<(Cell, u8)> = Cell::all().filter(|cell| options.wants(*cell)).map(|cell| (cell, number())).collect();
+    let wanted = Cell::all().filter(|cell| options.wants(*cell));
+    let cells: Vec<(Cell, u8)> =
+        wanted.flat_map(|cell| [cell].repeat(options.repeat)).map(|cell| (cell, number())).collect();
     let trials = try_all(&lab, &servers, &cells, options.lanes, |trial| println!("{}", table::row(trial, &survey)));
 
     if let Some(file) = &options.json {

@@ -24,7 +24,7 @@ pub(crate) fn head() -> String {
 /// One cell.
 pub(crate) fn row(trial: &Trial, survey: &Survey) -> String {
     let [a, b] = trial.cell.networks.names();
-    let of_b = if b.starts_with('(') { a } else { b };
+    let of_b = if trial.cell.networks.is_shared() { a } else { b };
     let milliseconds = trial.seen.milliseconds().map_or_else(String::new, |ms| ms.to_string());
     let pairs = match &trial.seen {
         Seen::Connected { paths, .. } => paths.each_ref().map(pair),
