@@ -34,7 +34,7 @@ cargo xtask <command>
        [--peers]
   kernel-matrix [--json F]       two native peers behind the kernel's own NATs with coturn, beside what nat-matrix predicts;
        [--only WORD]             fails if the two differ; writes to target/kernel-matrix.json unless told otherwise; only
-                                 the cells with that word in their name
+       [--chromium]              the cells with that word in their name; a few of them with Chromium on one side
   fuzz TARGET [--seconds N]      runs one fuzz target, for ever unless told how long; what follows `--` goes to
        [--sanitize] [-- …]       libFuzzer; --sanitize builds it with AddressSanitizer
 ";

@@ -67,6 +67,18 @@ impl Cell {
         Networks::all().flat_map(|networks| Servers::ALL.map(|servers| Self { networks, servers }))
     }
 
+    /// The four that are tried with Chromium on one side: a path that both must open, a NAT that gives each destination
+    /// another port, and a relay that can be reached by a stream only.
+    pub(crate) fn with_chromium() -> [Self; 4] {
+        let apart = |a, b, servers| Self { networks: Networks::Known(matrix::Networks::Apart(a, b)), servers };
+        [
+            apart(Kind::PortRestricted, Kind::PortRestricted, Servers::Stun),
+            apart(Kind::PortRestricted, Kind::Symmetric, Servers::TurnUdp),
+            apart(Kind::PortRestricted, Kind::UdpBlocked, Servers::TurnTcp),
+            apart(Kind::PortRestricted, Kind::UdpBlocked, Servers::TurnTls),
+        ]
+    }
+
     /// What the virtual internet is to lay. It knows no isolation: a machine of such a network has a router of its own
     /// there, which is open and translates, so that the two have no address of each other but an outside one.
     pub(crate) fn foreseen(self) -> Topology {

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! kernel-matrix [--json FILE] [--lanes N] [--repeat N] [--only WORD]…   the table; fails if it is not as predicted
+//! kernel-matrix --chromium […]                                          the same for a few cells with Chromium on one side
 //! kernel-matrix peer TASK                                               one peer; what the table is made with
 //! ```
 

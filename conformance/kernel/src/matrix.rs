@@ -1,4 +1,4 @@
-//! The whole table: `kernel-matrix [--json FILE] [--lanes N] [--repeat N] [--only WORD]…`.
+//! The whole table: `kernel-matrix [--chromium] [--json FILE] [--lanes N] [--repeat N] [--only WORD]…`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
@@ -16,16 +16,18 @@ use crate::lab::Lab;
 use crate::servers::Servers;
 use crate::survey::Survey;
 use crate::table;
-use crate::trial::{Trial, try_cell};
+use crate::trial::{Peers, Trial, try_cell};
 
 /// How many cells are tried at a time, unless told otherwise. Most of the time all of them wait.
 const LANES: usize = 8;
 
-const OPTIONS: &str = "--json FILE, --lanes N, --repeat N, --only WORD";
+const OPTIONS: &str = "--chromium, --json FILE, --lanes N, --repeat N, --only WORD";
 
 /// What the program was asked to do.
 #[derive(Debug)]
 pub(crate) struct Options {
+    /// The few cells with Chromium on one side, instead of all with two native peers.
+    chromium: bool,
     json: Option<String>,
     lanes: usize,
     /// How often each cell is tried.
@@ -37,10 +39,14 @@ pub(crate) struct Options {
 impl Options {
     /// Reads the command line.
     pub(crate) fn parse(mut arguments: &[&str]) -> Result<Self, String> {
-        let mut options = Self { json: None, lanes: LANES, repeat: 1, only: Vec::new() };
+        let mut options = Self { chromium: false, json: None, lanes: LANES, repeat: 1, only: Vec::new() };
         loop {
             arguments = match arguments {
                 [] => return Ok(options),
+                ["--chromium", rest @ ..] => {
+                    options.chromium = true;
+                    rest
+                }
                 ["--json", file, rest @ ..] => {
                     options.json = Some((*file).to_owned());
                     rest
@@ -62,9 +68,19 @@ impl Options {
         }
     }
 
-    fn wants(&self, cell: Cell) -> bool {
-        let name = cell.to_string();
-        self.only.iter().all(|word| name.split(' ').any(|part| part == word))
+    /// What is to be tried, and by whom.
+    fn cells(&self) -> Vec<(Cell, Peers)> {
+        let cells: Vec<(Cell, Peers)> = if self.chromium {
+            let both = |cell| [Peers::ChromiumControls, Peers::ChromiumIsControlled].map(|peers| (cell, peers));
+            Cell::with_chromium().into_iter().flat_map(both).collect()
+        } else {
+            Cell::all().map(|cell| (cell, Peers::Native)).collect()
+        };
+        let wanted = |(cell, _): &(Cell, Peers)| {
+            let name = cell.to_string();
+            self.only.iter().all(|word| name.split(' ').any(|part| part == word))
+        };
+        cells.into_iter().filter(wanted).collect()
     }
 }
 
@@ -88,9 +104,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, LabError> {
     survey.lines.iter().for_each(|line| println!("  {line}"));
     println!("\n{}", table::head());
 
-    let wanted = Cell::all().filter(|cell| options.wants(*cell));
-    let cells: Vec<(Cell, u8)> =
-        wanted.flat_map(|cell| [cell].repeat(options.repeat)).map(|cell| (cell, number())).collect();
+    let wanted = options.cells().into_iter().flat_map(|cell| [cell].repeat(options.repeat));
+    let cells: Vec<(Cell, Peers, u8)> = wanted.map(|(cell, peers)| (cell, peers, number())).collect();
     let trials = try_all(&lab, &servers, &cells, options.lanes, |trial| println!("{}", table::row(trial, &survey)));
 
     if let Some(file) = &options.json {
@@ -114,7 +129,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, LabError> {
 fn try_all(
     lab: &Lab,
     servers: &Servers,
-    cells: &[(Cell, u8)],
+    cells: &[(Cell, Peers, u8)],
     lanes: usize,
     mut show: impl FnMut(&Trial),
 ) -> Vec<Trial> {
@@ -126,8 +141,8 @@ fn try_all(
             scope.spawn(move || {
                 loop {
                     let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                    let Some((place, (cell, number))) = next else { return };
-                    let _ = done.send((place, try_cell(lab, servers, cell, number)));
+                    let Some((place, (cell, peers, number))) = next else { return };
+                    let _ = done.send((place, try_cell(lab, servers, cell, peers, number)));
                 }
             });
         }
