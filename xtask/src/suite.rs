@@ -30,13 +30,14 @@ const STEPS: &[Step] = &[
     Step { name: "coturn", needs: COTURN_NEEDS, run: coturn },
     Step { name: "nat matrix", needs: &[], run: nat_matrix::step },
     Step { name: "kernel nat", needs: kernel_matrix::NEEDS, run: kernel_matrix::step },
+    Step { name: "kernel nat chromium", needs: kernel_matrix::CHROMIUM_NEEDS, run: kernel_matrix::chromium_step },
     Step { name: "browser", needs: BROWSER_NEEDS, run: browser },
     Step { name: "fuzz", needs: fuzz::NEEDS, run: fuzz::all },
 ];
 
-const BROWSER_SUITE: &str = "conformance/browser";
+pub(crate) const BROWSER_SUITE: &str = "conformance/browser";
 
-const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
+pub(crate) const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 
 const IN_NAMESPACE: &str = "conformance/browser/in-namespace.sh";
 

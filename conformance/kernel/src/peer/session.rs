@@ -4,10 +4,11 @@ use std::future::pending;
 use std::time::Duration;
 
 use frazil::Protocol;
-use frazil::ice::{self, Candidate, PairReport};
+use frazil::ice::{self, Candidate, CandidateKind, LocalCandidate, PairReport, ServerOutcome, ServerReport};
 use frazil::jsep;
 use frazil::peer::{self, ChannelConfig, ConnectionState};
 use frazil::stun::RetransmissionConfig;
+use frazil::turn;
 use frazil_conformance::contestant;
 use frazil_tokio::{Channel, Event, Events, IceServer, Message, Peer};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -61,7 +62,7 @@ pub(super) async fn run(task: &Task) -> Report {
         Ok(Err(why)) => End::Undecided { why },
         Err(_) => End::Undecided { why: talk.what_is_missing() },
     };
-    let candidates = talk.peer.local_candidates().iter().map(|local| report_of(&local.candidate)).collect();
+    let candidates = talk.peer.local_candidates().iter().map(|local| talk.report_of_own(local)).collect();
     let errors = std::mem::take(&mut talk.errors);
     talk.farewell().await;
     Report { end, candidates, errors }
@@ -177,7 +178,9 @@ impl Talk {
                 self.stands_at = pair.nominated.then(|| Instant::now() + SETTLING);
                 self.path = Some(*pair);
             }
-            Event::IceCandidateError(error) => self.errors.push(error.to_string()),
+            Event::IceCandidateError(error) => {
+                self.errors.push(format!("after {} ms: {error}", millis(self.since.elapsed())));
+            }
             Event::ConnectionStateChange(ConnectionState::Connected) => {
                 self.connected.get_or_insert(self.since.elapsed());
             }
@@ -237,13 +240,29 @@ impl Talk {
                 connected_ms: millis(connected),
                 echoed_ms: millis(echoed),
                 path: PathReport {
-                    local: report_of(&path.local.candidate),
+                    local: self.report_of_own(&path.local),
                     remote: report_of(&path.remote),
                     nominated: path.nominated,
                 },
             }),
             _ => Err(format!("the other side has closed: {}", self.what_is_missing())),
         }
+    }
+
+    /// A candidate of our own. What a relay lends is told with how we talk to it.
+    fn report_of_own(&self, local: &LocalCandidate) -> CandidateReport {
+        let lends = |report: &ServerReport| match &report.outcome {
+            ServerOutcome::Answered { relayed, .. } => relayed.contains(&local.candidate.address),
+            _ => false,
+        };
+        let is_relayed = local.candidate.kind == CandidateKind::Relayed;
+        let lender = self.peer.server_reports().into_iter().find(|report| is_relayed && lends(report));
+        let relay_protocol = lender.map(|report| match report.uri.transport {
+            turn::Transport::Udp => "udp".to_owned(),
+            turn::Transport::Tcp => "tcp".to_owned(),
+            turn::Transport::Tls => "tls".to_owned(),
+        });
+        CandidateReport { relay_protocol, ..report_of(&local.candidate) }
     }
 
     fn what_is_missing(&self) -> String {
