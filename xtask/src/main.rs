@@ -8,7 +8,9 @@ mod fuzz;
 mod job;
 mod nat_matrix;
 mod node;
+mod probe;
 mod process;
+mod program;
 mod report;
 mod repository;
 mod setup;
@@ -31,6 +33,8 @@ cargo xtask <command>
                                  other implementations beside and counts instructions
   nat-matrix ten-by-ten          agents with ten candidates each, of which only the relayed ones connect
        [--peers]
+  probe [URI…] [--json]          builds and runs the probe: interfaces, candidates and NATs from here, with the STUN and
+       [--user U --password P]   TURN servers that are named; the arguments are the probe's own (try --help)
   fuzz TARGET [--seconds N]      runs one fuzz target, for ever unless told how long; what follows `--` goes to
        [--sanitize] [-- …]       libFuzzer; --sanitize builds it with AddressSanitizer
 ";
@@ -43,6 +47,7 @@ fn main() -> ExitCode {
         Some("test") => suite::run(&repository, arguments.collect()),
         Some("setup") => suite::set_up(&repository, arguments.collect()),
         Some("nat-matrix") => nat_matrix::run(&repository, arguments.collect()),
+        Some("probe") => probe::run(&repository, arguments.collect()),
         Some("fuzz") => fuzz::run(&repository, arguments.collect()),
         Some("help" | "--help" | "-h") => {
             print!("{HELP}");
