@@ -13,6 +13,7 @@ mod peer;
 mod str0m_alone;
 #[cfg(feature = "session")]
 mod talk;
+mod turn;
 
 use frazil_conformance::allocations::{self, CountingAllocator};
 

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{
-    Answer, Binding, Client, Family, Gathering, GatheringError, Incoming, Instant, Message, NEXT_ADDRESS, Outcome,
-    Path, PathId, Paths, Protocol, QueryId, ServerOutcome, Transport, turn,
+    Answer, Binding, Client, Duration, Family, Gathering, GatheringError, Incoming, Instant, Message, NEXT_ADDRESS,
+    Outcome, Path, PathId, Paths, Protocol, QueryId, RetransmissionConfig, ServerOutcome, Transport, turn,
 };
 use crate::ice::Event;
 
@@ -34,9 +34,18 @@ pub(super) struct Attempt {
     pub(super) is_open: bool,
     /// What it asks for is not wanted any more.
     pub(super) is_dismissed: bool,
+    /// It asks for less than the question did, and says nothing of that.
+    pub(super) is_spare: bool,
     pub(super) asks: Asks,
     /// When its timer is set to go off; perhaps too early.
     pub(super) due: Option<Instant>,
+}
+
+impl Attempt {
+    /// Whether its question waits for what comes of it.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.is_dismissed && !self.is_spare
+    }
 }
 
 #[derive(Debug)]
@@ -51,9 +60,10 @@ pub(super) enum Asks {
 
 impl Gathering {
     /// Asks the next address of a server. Gives whether it was asked.
-    pub(super) fn begin_attempt<T>(&mut self, id: QueryId, paths: &mut Paths<T>, now: Instant) -> bool {
+    pub(super) fn begin_attempt<T>(&mut self, id: QueryId, rto: Duration, paths: &mut Paths<T>, now: Instant) -> bool {
         let Some(query) = self.queries.get_mut(&id) else { return false };
         let (local, transport, relays) = (query.local(), query.uri().transport, query.uri().relays());
+        let retransmission = RetransmissionConfig { rto, ..self.retransmission };
         let is_asked = |server: SocketAddr| {
             self.attempts.values().any(|other| {
                 let asks_the_same = match &other.asks {
@@ -70,7 +80,7 @@ impl Gathering {
                 Some(server) if is_asked(server) => is_redundant = true,
                 Some(server) => break server,
                 None => {
-                    let is_lone = !self.attempts.values().any(|attempt| attempt.query == id);
+                    let is_lone = !self.attempts.values().any(|attempt| attempt.query == id && attempt.is_wanted());
                     if is_redundant && is_lone {
                         (query.outcome, query.is_settled) = (ServerOutcome::Redundant, true);
                         self.set_query_timer(id);
@@ -86,7 +96,7 @@ impl Gathering {
             Some(credentials) => {
                 let config = turn::Config {
                     family: Family::Both,
-                    retransmission: self.retransmission,
+                    retransmission,
                     stream_patience: self.patience,
                     ..turn::Config::new(server, transport, credentials.clone())
                 };
@@ -101,26 +111,63 @@ impl Gathering {
                 }
             }
             None if transport.is_stream() => Asks::Binding(Binding::over_stream(self.patience)),
-            None => Asks::Binding(Binding::over_udp(self.retransmission)),
+            None => Asks::Binding(Binding::over_udp(retransmission)),
         };
-        let path = paths.intern(path_to(server, local, transport.is_stream()));
-        let attempt = AttemptId(self.next_attempt);
-        self.next_attempt += 1;
-        let is_stream = transport.is_stream();
-        let is_open = !is_stream;
-        let made = Attempt { query: id, server, local, path, is_stream, is_open, is_dismissed: false, asks, due: None };
-        self.attempts.insert(attempt, made);
         self.set_query_timer(id);
-        self.listen(attempt, path, paths);
-        if let Some(Attempt { asks: Asks::Binding(binding), .. }) = self.attempts.get_mut(&attempt) {
+        self.make_attempt(id, (server, local), transport.is_stream(), asks, paths, now);
+        true
+    }
+
+    /// Asks a server that has lent us nothing for our own address at least (RFC 8445 section 5.1.1.2).
+    pub(super) fn ask_for_less<T>(&mut self, id: AttemptId, paths: &mut Paths<T>, now: Instant) {
+        let Some(&Attempt { query, server, local, is_stream, .. }) = self.attempts.get(&id) else { return };
+        let is_asked =
+            |other: &Attempt| matches!(other.asks, Asks::Binding(_)) && (other.server, other.local) == (server, local);
+        if is_stream || self.base_at(local).is_none() || self.attempts.values().any(is_asked) {
+            return;
+        }
+        let asks = Asks::Binding(Binding::over_udp(self.retransmission));
+        let made = self.make_attempt(query, (server, local), false, asks, paths, now);
+        if let Some(made) = self.attempts.get_mut(&made) {
+            made.is_spare = true;
+        }
+    }
+
+    fn make_attempt<T>(
+        &mut self,
+        query: QueryId,
+        (server, local): (SocketAddr, SocketAddr),
+        is_stream: bool,
+        asks: Asks,
+        paths: &mut Paths<T>,
+        now: Instant,
+    ) -> AttemptId {
+        let id = AttemptId(self.next_attempt);
+        self.next_attempt += 1;
+        let path = paths.intern(path_to(server, local, is_stream, id));
+        let made = Attempt {
+            query,
+            server,
+            local,
+            path,
+            is_stream,
+            is_open: !is_stream,
+            is_dismissed: false,
+            is_spare: false,
+            asks,
+            due: None,
+        };
+        self.attempts.insert(id, made);
+        self.listen(id, path, paths);
+        if let Some(Attempt { asks: Asks::Binding(binding), .. }) = self.attempts.get_mut(&id) {
             if is_stream {
-                self.open_stream(attempt, None, server);
+                self.open_stream(id, None, server);
             } else {
                 binding.ask(&mut self.rng, now);
             }
         }
-        self.touched(attempt, paths, now);
-        true
+        self.touched(id, paths, now);
+        id
     }
 
     /// Gives a message from a path to who listens there.
@@ -187,8 +234,11 @@ impl Gathering {
     /// An attempt has come to nothing.
     pub(super) fn attempt_failed<T>(&mut self, id: AttemptId, code: u16, text: String, paths: &mut Paths<T>) {
         let Some(attempt) = self.attempts.get(&id) else { return };
-        let (query, server) = (attempt.query, attempt.server);
+        let (query, server, is_spare) = (attempt.query, attempt.server, attempt.is_spare);
         self.drop_attempt(id, paths);
+        if is_spare {
+            return;
+        }
         if let Some(query) = self.queries.get_mut(&query) {
             query.note(GatheringError { server: Some(server), ..query.error(code, text) });
         }
@@ -338,9 +388,11 @@ impl Gathering {
         match answer {
             // Behind a NAT64 it is of the other family.
             Answer::Mapped(mapped) => {
-                self.take_mapped(query, id, mapped, now);
-                for other in self.attempts_of(query).into_iter().filter(|&other| other != id) {
-                    self.dismiss(other, paths, now);
+                if !attempt.is_spare {
+                    self.take_mapped(query, id, mapped, now);
+                    for other in self.attempts_of(query).into_iter().filter(|&other| other != id) {
+                        self.dismiss(other, paths, now);
+                    }
                 }
                 if is_stream {
                     // All is said, and a stream's address is of no use for datagrams.
@@ -391,10 +443,13 @@ impl Gathering {
     }
 }
 
-/// Over a stream the local port is the system's to choose.
-pub(super) fn path_to(server: SocketAddr, local: SocketAddr, is_stream: bool) -> Path {
+/// Over a stream the local port is the system's to choose. What stands for it tells streams to one server apart; it is
+/// never that of an active candidate.
+pub(super) fn path_to(server: SocketAddr, local: SocketAddr, is_stream: bool, id: AttemptId) -> Path {
+    const FIRST: u32 = 10;
     if is_stream {
-        Path { protocol: Protocol::Tcp, local: SocketAddr::new(local.ip(), 0), remote: server }
+        let port = FIRST + id.0 % (u32::from(u16::MAX) - FIRST);
+        Path { protocol: Protocol::Tcp, local: SocketAddr::new(local.ip(), port as u16), remote: server }
     } else {
         Path { protocol: Protocol::Udp, local, remote: server }
     }

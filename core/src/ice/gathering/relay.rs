@@ -102,7 +102,7 @@ impl Gathering {
             turn::Event::CloseStream => self.close_stream(id, paths),
             turn::Event::Redirected { to, .. } => self.move_to(id, to, paths),
             turn::Event::Allocated(allocated) => self.allocated(id, &allocated, paths, now),
-            turn::Event::Failed(failure) => self.not_allocated(id, &failure, paths),
+            turn::Event::Failed(failure) => self.not_allocated(id, &failure, paths, now),
             turn::Event::Lost(loss) => self.lost(id, &loss, paths, now),
             turn::Event::PermissionRefused(peer, refusal) => {
                 let relays = self.relays.iter().filter(|&(relay, &of)| of == id && relay.is_ipv4() == peer.is_ipv4());
@@ -126,7 +126,7 @@ impl Gathering {
     /// The server is at another address.
     fn move_to<T>(&mut self, id: AttemptId, server: SocketAddr, paths: &mut Paths<T>) {
         let Some(attempt) = self.attempts.get(&id) else { return };
-        let path = paths.intern(path_to(server, attempt.local, attempt.is_stream));
+        let path = paths.intern(path_to(server, attempt.local, attempt.is_stream, id));
         self.listen(id, path, paths);
         if let Some(query) = self.queries.get_mut(&self.attempts[&id].query) {
             query.asked = Some(server);
@@ -164,7 +164,7 @@ impl Gathering {
         }
     }
 
-    fn not_allocated<T>(&mut self, id: AttemptId, failure: &turn::Failure, paths: &mut Paths<T>) {
+    fn not_allocated<T>(&mut self, id: AttemptId, failure: &turn::Failure, paths: &mut Paths<T>, now: Instant) {
         let Some(attempt) = self.attempts.get(&id) else { return };
         let (query_id, server, is_stream, local) = (attempt.query, attempt.server, attempt.is_stream, attempt.local);
         let is_first = self.queries.get(&query_id).is_some_and(|query| query.socket.is_none() && query.is_open());
@@ -180,6 +180,9 @@ impl Gathering {
                 query.addresses.push_front(server);
             }
             return;
+        }
+        if failure.code() != GatheringError::UNREACHABLE {
+            self.ask_for_less(id, paths, now);
         }
         self.attempt_failed(id, failure.code(), failure.to_string(), paths);
     }

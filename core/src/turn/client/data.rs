@@ -333,7 +333,7 @@ impl Client {
 
     fn ask_permission(&mut self, peer: IpAddr, now: Instant) {
         self.peers.permission_asked(peer, now);
-        self.request(Purpose::Permit(peer), 0, now);
+        self.request_in_turn(Purpose::Permit(peer), now);
         self.settle(now);
     }
 
@@ -342,7 +342,7 @@ impl Client {
             && !self.is_unwelcome
             && let Some(bind) = self.peers.count(peer, after, now)
         {
-            self.request(bind, 0, now);
+            self.request_in_turn(bind, now);
             self.settle(now);
         }
     }
@@ -381,6 +381,7 @@ impl Client {
         }
         let message = self.read_message(frame)?;
         match (message.class(), message.method(), self.config.relay) {
+            (Class::Indication, ..) if message.not_understood().is_some() => self.counters.unexpected += 1,
             (Class::Success | Class::Error, ..) => self.handle_answer(&message, None, now),
             (Class::Indication, Method::DATA, Relay::Udp) => return self.handle_data(&message, now),
             (Class::Indication, Method::CONNECTION_ATTEMPT, Relay::Tcp) => {
