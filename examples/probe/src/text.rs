@@ -67,7 +67,8 @@ fn servers(reports: &[ServerReport]) -> Table {
         let server = report.server.map(|server| format!("at {server}")).unwrap_or_default();
         let (time, what) = match &report.outcome {
             ServerOutcome::Answered { after, mapped, relayed } => {
-                let sees = if *mapped == report.local { "sees us as we are".to_owned() } else { format!("sees {mapped}") };
+                let sees =
+                    if *mapped == report.local { "sees us as we are".to_owned() } else { format!("sees {mapped}") };
                 let lends = relayed.iter().map(|relayed| format!(", lends {relayed}")).collect::<String>();
                 (format!("{:.1} ms", after.as_secs_f64() * 1000.0), sees + &lends)
             }

@@ -250,9 +250,9 @@ impl Gathering {
 
     /// Does what an attempt asks for after it was called.
     pub(super) fn touched<T>(&mut self, id: AttemptId, paths: &mut Paths<T>, now: Instant) {
-        loop {
-            let Some(Attempt { asks: Asks::Relay(client), .. }) = self.attempts.get_mut(&id) else { break };
-            let Some(event) = client.poll_event() else { break };
+        while let Some(Attempt { asks: Asks::Relay(client), .. }) = self.attempts.get_mut(&id)
+            && let Some(event) = client.poll_event()
+        {
             self.handle_relay_event(id, event, paths, now);
         }
         if let Some(attempt) = self.attempts.get(&id) {
