@@ -202,6 +202,11 @@ impl Bench {
         });
     }
 
+    pub(super) fn grant_permission(&mut self, asked: &Asked) {
+        assert_eq!(asked.message().method(), Method::CREATE_PERMISSION);
+        self.answer(asked, Class::Success, |writer| sign(writer, asked));
+    }
+
     /// Lets an allocation be made by the next who asks for one.
     pub(super) fn allocate(&mut self, server: &str, relayed: &str, mapped: &str) {
         let asked = self.take_one(server);
