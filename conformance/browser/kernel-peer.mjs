@@ -36,7 +36,7 @@ async function connect(task) {
   /** How long the last words may take. */
   const FAREWELL_MS = 3000;
 
-  /** @type {string[]} */
+  /** @type {{ uri: string, code: number, text: string, after_ms: number }[]} */
   const errors = [];
   /** @type {Candidate[]} */
   const candidates = [];
@@ -100,7 +100,7 @@ async function connect(task) {
     say({ type: "candidate", candidate: candidate?.toJSON() ?? { candidate: "", sdpMid: "0" } });
   };
   peer.onicecandidateerror = ({ url, errorCode, errorText }) => {
-    errors.push(`after ${since()} ms: ${url}: ${errorCode} ${errorText}`);
+    errors.push({ uri: url, code: errorCode, text: errorText, after_ms: since() });
   };
   /** @param {RTCDataChannel} opened */
   const use = (opened) => {
@@ -130,7 +130,9 @@ async function connect(task) {
       }
     }
   };
-  listen().catch((error) => errors.push(`after ${since()} ms: ${error}`));
+  /** @type {string | undefined} */
+  let trouble;
+  listen().catch((error) => (trouble = String(error)));
   if (task.offers) {
     use(peer.createDataChannel("kernel"));
     await peer.setLocalDescription();
@@ -157,7 +159,9 @@ async function connect(task) {
     if (peer.connectionState === "failed") {
       return { end: { failed: { after_ms: since(), reason: "no pair succeeded", why } }, candidates, errors };
     }
-    if (since() > task.limit_ms) return { end: { undecided: { why } }, candidates, errors };
+    if (trouble !== undefined || since() > task.limit_ms) {
+      return { end: { undecided: { why: trouble ?? why } }, candidates, errors };
+    }
     if (connected === undefined || echoed === undefined) continue;
     const now = await path();
     if (JSON.stringify(now) !== stood) [stood, stoodSince] = [JSON.stringify(now), since()];
@@ -168,7 +172,7 @@ async function connect(task) {
     if (saidSettled && (heardSettled || channel?.readyState !== "open")) {
       const end = { connected: { connected_ms: connected, echoed_ms: echoed, path: now } };
       // The native peer closes as soon as it has heard our last word.
-      for (const at = since(); channel?.readyState === "open" && since() - at < FAREWELL_MS; ) {
+      for (const at = since(); channel?.readyState === "open" && since() - at < FAREWELL_MS;) {
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
       return { end, candidates, errors };

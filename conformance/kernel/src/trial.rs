@@ -9,13 +9,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use frazil::ice::GatheringError;
 use frazil_conformance::contestant::Frazil;
 use frazil_conformance::gathering::Gatherer;
 use frazil_conformance::matrix::oracle::foresee;
 use frazil_conformance::matrix::{Outcome, PathKind, Verdict};
 use serde::Serialize;
 
-use crate::drawing::{Cell, Servers as Given};
+use crate::drawing::{Behaviour, Cell, Servers as Given};
 use crate::error::LabError;
 use crate::lab::{Lab, Machine, Site, address};
 use crate::peer::{End, PathReport, Report, Task};
@@ -112,9 +113,24 @@ impl Trial {
                 let unfinished = paths.iter().any(|path| !path.nominated);
                 unfinished.then(|| "the path was never nominated".to_owned())
             }
-            (Foreseen::Fails(foreseen), Seen::Failed { reasons, .. }) if foreseen == reasons => None,
+            (Foreseen::Fails(foreseen), Seen::Failed { reasons, .. }) if foreseen == reasons => self.unexplained(),
             (foreseen, seen) => Some(format!("predicted: {foreseen}; seen: {seen}")),
         }
+    }
+}
+
+impl Trial {
+    /// Whom a failed side has asked in vain without saying so: where no UDP comes through, no server answers over it.
+    fn unexplained(&self) -> Option<String> {
+        let asked = Servers::access(self.cell.servers).iter().filter(|server| server.is_asked_over_udp()).count();
+        let drawing = self.cell.drawing();
+        let silent = |side: &usize| {
+            let errors = &self.reports[*side].errors;
+            let unreachable = errors.iter().filter(|error| error.code == GatheringError::UNREACHABLE).count();
+            drawing.behaviour(*side) == Behaviour::Blocked && unreachable < asked
+        };
+        let side = (0..self.reports.len()).find(silent)?;
+        Some(format!("side {side} does not say that its servers do not answer: {:?}", self.reports[side].errors))
     }
 }
 

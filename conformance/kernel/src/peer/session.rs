@@ -14,7 +14,7 @@ use frazil_tokio::{Channel, Event, Events, IceServer, Message, Peer};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::signal::{Heard, Signal};
-use super::{CandidateReport, End, PathReport, Report, Task};
+use super::{CandidateReport, End, PathReport, Report, ServerError, Task};
 
 /// How long a nominated path must have stood to be called the one in the end.
 const SETTLING: Duration = Duration::from_millis(1500);
@@ -110,7 +110,7 @@ struct Talk {
     stands_at: Option<Instant>,
     said_settled: bool,
     heard_settled: bool,
-    errors: Vec<String>,
+    errors: Vec<ServerError>,
 }
 
 impl Talk {
@@ -179,7 +179,8 @@ impl Talk {
                 self.path = Some(*pair);
             }
             Event::IceCandidateError(error) => {
-                self.errors.push(format!("after {} ms: {error}", millis(self.since.elapsed())));
+                let (uri, after_ms) = (error.uri.to_string(), millis(self.since.elapsed()));
+                self.errors.push(ServerError { uri, code: error.code, text: error.text, after_ms });
             }
             Event::ConnectionStateChange(ConnectionState::Connected) => {
                 self.connected.get_or_insert(self.since.elapsed());
