@@ -55,18 +55,21 @@ impl Gathering {
         let Some(query) = self.queries.get_mut(&id) else { return false };
         let (local, transport, relays) = (query.local(), query.uri().transport, query.uri().relays());
         let mut addresses = core::mem::take(&mut query.addresses);
-        let mut same = None;
-        let server = loop {
-            let Some(server) = addresses.pop_front() else {
-                if let Some(other) = same {
-                    self.leave_to(id, other, now);
-                }
-                return false;
-            };
+        let (mut next, mut same) = (None, None);
+        while let Some(server) = addresses.pop_front() {
             match self.asks_already(path_to(server, local, transport.is_stream()), relays, None, paths) {
                 Some(other) => same = Some(other),
-                None => break server,
+                None => {
+                    next = Some(server);
+                    break;
+                }
             }
+        }
+        let Some(server) = next else {
+            if let Some(other) = same {
+                self.leave_to(id, other, now);
+            }
+            return false;
         };
         let Some(query) = self.queries.get_mut(&id) else { return false };
         query.addresses = addresses;

@@ -74,6 +74,8 @@ pub(super) struct Gathering {
     /// Peers to be permitted once the client that is being used is back.
     deferred: Vec<(SocketAddr, IpAddr)>,
     keeps_mappings: bool,
+    /// The path in use has fallen silent.
+    is_doubted: bool,
     leaves_at: Option<Instant>,
 }
 
@@ -160,6 +162,7 @@ impl Gathering {
             outcomes: VecDeque::new(),
             deferred: Vec::new(),
             keeps_mappings: true,
+            is_doubted: false,
             leaves_at: None,
         }
     }
@@ -445,6 +448,22 @@ impl Gathering {
     /// Whether the mappings of NATs are kept: as long as something may come of the candidates that live by them.
     pub(super) fn keep_mappings(&mut self, keeps: bool) {
         self.keeps_mappings = keeps;
+    }
+
+    /// Says whether the path in use is silent. If it has fallen silent, servers are asked whether what they lend is still
+    /// there: otherwise that would come out with the next refresh, minutes later.
+    pub(super) fn doubt<T>(&mut self, is_doubted: bool, paths: &mut Paths<T>, now: Instant) {
+        let was_doubted = core::mem::replace(&mut self.is_doubted, is_doubted);
+        if !is_doubted || was_doubted || self.leaves_at.is_some() {
+            return;
+        }
+        let ids: Vec<AttemptId> = self.attempts.keys().copied().collect();
+        for id in ids {
+            if let Some(Attempt { asks: Asks::Relay(client), .. }) = self.attempts.get_mut(&id) {
+                client.verify(now);
+                self.touched(id, paths, now);
+            }
+        }
     }
 
     /// ICE begins again: what has failed is tried once more, and mappings that were let go are looked at.
