@@ -200,8 +200,7 @@ impl Gathering {
 
     /// Does what an attempt asks for after it was called.
     pub(super) fn touched<T>(&mut self, id: AttemptId, paths: &mut Paths<T>, now: Instant) {
-        loop {
-            let Some(Attempt { asks: Asks::Relay(client), .. }) = self.attempts.get_mut(&id) else { break };
+        while let Some(Attempt { asks: Asks::Relay(client), .. }) = self.attempts.get_mut(&id) {
             let Some(event) = client.poll_event() else { break };
             self.handle_relay_event(id, event, paths, now);
         }

@@ -682,7 +682,9 @@ impl Gathering {
         let meant: Vec<QueryId> = meant.map(|(&id, _)| id).collect();
         for id in meant {
             if let Some(query) = self.queries.get_mut(&id) {
-                query.reopen(now + self.patience);
+                // While the first answers are awaited, there is no more time than there was.
+                let give_up_at = if is_settled { now + self.patience } else { query.give_up_at };
+                query.reopen(give_up_at);
                 query.is_settled = is_settled;
             }
             self.direct(id, now);
