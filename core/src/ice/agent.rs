@@ -518,6 +518,10 @@ impl Agent {
         if self.is_over() {
             return Received::Consumed;
         }
+        if !self.may_hear(path) {
+            self.counters.unknown_source += u64::from(!Message::looks_like(datagram));
+            return Received::Consumed;
+        }
         if Message::looks_like(datagram) {
             self.receive_stun(path, datagram, now);
             return Received::Consumed;

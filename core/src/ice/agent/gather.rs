@@ -71,9 +71,16 @@ impl Agent {
         self.config.transport_policy == TransportPolicy::All || kind == CandidateKind::Relayed
     }
 
+    /// Whether what comes over a path may be used: if only relays may, nothing that comes to a socket of ours itself.
+    pub(super) fn may_hear(&self, path: PathId) -> bool {
+        self.may_use(CandidateKind::Host)
+            || self.paths.get(path).is_some_and(|path| self.gathering.has_relay(path.local))
+    }
+
     /// Takes what the servers have given.
     pub(super) fn gather(&mut self, now: Instant) {
         self.gathering.keep_mappings(!matches!(self.state, State::Completed | State::Failed | State::Closed));
+        self.gathering.doubt(matches!(self.state, State::Disconnected | State::Failed), &mut self.paths, now);
         while let Some(outcome) = self.gathering.poll_outcome() {
             match outcome {
                 Outcome::Reflexive { address, base, server } => self.take_reflexive(address, base, server, now),

@@ -65,18 +65,21 @@ impl Gathering {
         let (local, transport, relays) = (query.local(), query.uri().transport, query.uri().relays());
         let retransmission = RetransmissionConfig { rto, ..self.retransmission };
         let mut addresses = core::mem::take(&mut query.addresses);
-        let mut same = None;
-        let server = loop {
-            let Some(server) = addresses.pop_front() else {
-                if let Some(other) = same {
-                    self.leave_to(id, other, now);
-                }
-                return false;
-            };
+        let (mut next, mut same) = (None, None);
+        while let Some(server) = addresses.pop_front() {
             match self.asks_already((server, local, transport.is_stream()), relays, None, paths) {
                 Some(other) => same = Some(other),
-                None => break server,
+                None => {
+                    next = Some(server);
+                    break;
+                }
             }
+        }
+        let Some(server) = next else {
+            if let Some(other) = same {
+                self.leave_to(id, other, now);
+            }
+            return false;
         };
         let Some(query) = self.queries.get_mut(&id) else { return false };
         query.addresses = addresses;

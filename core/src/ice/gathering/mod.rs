@@ -75,6 +75,8 @@ pub(super) struct Gathering {
     /// Peers to be permitted once the client that is being used is back.
     deferred: Vec<(SocketAddr, IpAddr)>,
     keeps_mappings: bool,
+    /// The path in use has fallen silent.
+    is_doubted: bool,
     leaves_at: Option<Instant>,
 }
 
@@ -161,6 +163,7 @@ impl Gathering {
             outcomes: VecDeque::new(),
             deferred: Vec::new(),
             keeps_mappings: true,
+            is_doubted: false,
             leaves_at: None,
         }
     }
@@ -451,6 +454,22 @@ impl Gathering {
         self.keeps_mappings = keeps;
     }
 
+    /// Says whether the path in use is silent. If it has fallen silent, servers are asked whether what they lend is still
+    /// there: otherwise that would come out with the next refresh, minutes later.
+    pub(super) fn doubt<T>(&mut self, is_doubted: bool, paths: &mut Paths<T>, now: Instant) {
+        let was_doubted = core::mem::replace(&mut self.is_doubted, is_doubted);
+        if !is_doubted || was_doubted || self.leaves_at.is_some() {
+            return;
+        }
+        let ids: Vec<AttemptId> = self.attempts.keys().copied().collect();
+        for id in ids {
+            if let Some(Attempt { asks: Asks::Relay(client), .. }) = self.attempts.get_mut(&id) {
+                client.verify(now);
+                self.touched(id, paths, now);
+            }
+        }
+    }
+
     /// ICE begins again: what has failed is tried once more, and mappings that were let go are looked at.
     pub(super) fn restart(&mut self, now: Instant) {
         let has_failed = |query: &Query| matches!(query.outcome, ServerOutcome::Failed(_));
@@ -683,7 +702,9 @@ impl Gathering {
         let meant: Vec<QueryId> = meant.map(|(&id, _)| id).collect();
         for id in meant {
             if let Some(query) = self.queries.get_mut(&id) {
-                query.reopen(now + self.patience);
+                // While the first answers are awaited, there is no more time than there was.
+                let give_up_at = if is_settled { now + self.patience } else { query.give_up_at };
+                query.reopen(give_up_at);
                 query.is_settled = is_settled;
             }
             self.direct(id, now);

@@ -1,7 +1,7 @@
 //! Streams to servers: one at a time on each path.
 
 use crate::Protocol;
-use crate::ice::{CandidateKind, HostSocket, InterfaceKind, ServerOutcome};
+use crate::ice::{CandidateKind, GatheringState, HostSocket, InterfaceKind, ServerOutcome};
 use crate::stun::{AttributeType, Class, ErrorCode};
 
 use super::bench::{BASE, Bench, address};
@@ -23,6 +23,16 @@ fn where_one_port_may_speak_tcp_or_tls_both_are_tried() {
     bench.allocate(ONE, RELAYED, MAPPED);
     assert_eq!(bench.candidates(CandidateKind::Relayed), [address(RELAYED)]);
     assert_eq!(bench.codes(), [701]);
+}
+
+#[test]
+fn who_takes_its_turn_late_has_no_more_time_than_all() {
+    let mut bench = Bench::asking(&["turn:198.51.100.2:443?transport=tcp", "turns:198.51.100.2:443"]);
+    bench.millis(9_900);
+    bench.break_stream(bench.stream_to(ONE));
+    bench.millis(101);
+    assert_eq!(bench.states(), [GatheringState::Gathering, GatheringState::Complete]);
+    assert_eq!((bench.codes(), bench.streams.len()), (vec![701, 701], 0));
 }
 
 #[test]
