@@ -112,22 +112,34 @@ impl Gathering {
         true
     }
 
-    /// Asks a server that has lent us nothing for our own address at least (RFC 8445 section 5.1.1.2).
-    pub(super) fn ask_for_less<T>(&mut self, id: AttemptId, paths: &mut Paths<T>, now: Instant) {
+    /// Notes that a server has lent us nothing and may tell our own address at least (RFC 8445 section 5.1.1.2).
+    pub(super) fn want_less(&mut self, id: AttemptId) {
         let Some(&Attempt { query, server, local, is_stream, .. }) = self.attempts.get(&id) else { return };
-        let is_asked =
-            |other: &Attempt| matches!(other.asks, Asks::Binding(_)) && (other.server, other.local) == (server, local);
-        let is_named = self.queries.get(&query).is_some_and(|query| self.is_named(query));
-        if is_stream || !is_named || self.base_at(local).is_none() || self.attempts.values().any(is_asked) {
-            return;
+        if !is_stream {
+            self.lesser.push_back((query, server, local));
         }
-        // It has just answered, so it need not be waited for long.
-        let rto = self.retransmission.rto;
-        let asks = Asks::Binding(Binding::over_udp(RetransmissionConfig { rto, rc: 3, rm: 1 }));
-        let made = self.make_attempt(query, (server, local), false, asks, paths, now);
-        if let Some(made) = self.attempts.get_mut(&made) {
-            made.is_spare = true;
+    }
+
+    /// Asks one of these for it. Gives whether it was asked.
+    pub(super) fn ask_for_less<T>(&mut self, paths: &mut Paths<T>, now: Instant) -> bool {
+        while let Some((query, server, local)) = self.lesser.pop_front() {
+            let is_asked = |other: &Attempt| {
+                matches!(other.asks, Asks::Binding(_)) && (other.server, other.local) == (server, local)
+            };
+            let is_named = self.queries.get(&query).is_some_and(|query| self.is_named(query));
+            if !is_named || self.base_at(local).is_none() || self.attempts.values().any(is_asked) {
+                continue;
+            }
+            // It has just answered, so it need not be waited for long.
+            let rto = self.retransmission.rto;
+            let asks = Asks::Binding(Binding::over_udp(RetransmissionConfig { rto, rc: 3, rm: 1 }));
+            let made = self.make_attempt(query, (server, local), false, asks, paths, now);
+            if let Some(made) = self.attempts.get_mut(&made) {
+                made.is_spare = true;
+            }
+            return true;
         }
+        false
     }
 
     fn make_attempt<T>(

@@ -56,6 +56,8 @@ pub(super) struct Gathering {
     queries: BTreeMap<QueryId, Query>,
     /// Those that have something to ask, in their order.
     waiting: BTreeSet<Rank>,
+    /// Servers that are to tell our own address, as they have lent none: for which question, and from where.
+    lesser: VecDeque<(QueryId, SocketAddr, SocketAddr)>,
     query_due: BTreeSet<(Instant, QueryId)>,
     next_attempt: u32,
     attempts: BTreeMap<AttemptId, Attempt>,
@@ -150,6 +152,7 @@ impl Gathering {
             next_query: 0,
             queries: BTreeMap::new(),
             waiting: BTreeSet::new(),
+            lesser: VecDeque::new(),
             query_due: BTreeSet::new(),
             next_attempt: 0,
             attempts: BTreeMap::new(),
@@ -232,7 +235,7 @@ impl Gathering {
 
     /// A question that may be asked now.
     pub(super) fn wants_turn(&self) -> bool {
-        !self.waiting.is_empty() && self.leaves_at.is_none()
+        (!self.waiting.is_empty() || !self.lesser.is_empty()) && self.leaves_at.is_none()
     }
 
     /// Asks one question, if there is one to ask.
@@ -248,7 +251,7 @@ impl Gathering {
                 return true;
             }
         }
-        false
+        self.ask_for_less(paths, now)
     }
 
     /// The addresses of a name.

@@ -220,7 +220,7 @@ impl Gathering {
             return self.drop_attempt(id, paths, now);
         }
         if failure.code() != GatheringError::UNREACHABLE {
-            self.ask_for_less(id, paths, now);
+            self.want_less(id);
         }
         self.attempt_failed(id, failure.code(), failure.to_string(), paths, now);
     }
