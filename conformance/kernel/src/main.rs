@@ -18,6 +18,7 @@ mod namespace;
 mod nat;
 mod peer;
 mod probe;
+mod record;
 mod servers;
 mod survey;
 mod table;
