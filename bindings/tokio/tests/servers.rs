@@ -56,9 +56,8 @@ fn relayed(server: &Server, way: Way) -> Builder {
 async fn error(events: &mut Events) -> GatheringError {
     soon(async {
         loop {
-            match events.next().await.expect("the peer stays open") {
-                Event::IceCandidateError(error) => return error,
-                _ => {}
+            if let Event::IceCandidateError(error) = events.next().await.expect("the peer stays open") {
+                return error;
             }
         }
     })
@@ -302,4 +301,50 @@ async fn a_session_outlives_its_server_and_takes_the_one_that_is_started_again()
         };
         assert_eq!(soon(spoken).await.unwrap().as_text(), Some("with a server"), "{way:?}, {policy:?}");
     }
+}
+
+/// Two ports of UDP that follow one another and are free.
+fn two_ports() -> (UdpSocket, UdpSocket) {
+    loop {
+        let one = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let next = one.local_addr().unwrap().port().checked_add(1);
+        if let Some(Ok(other)) = next.map(|port| UdpSocket::bind(("127.0.0.1", port))) {
+            return (one, other);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_knows_our_port_from_before_is_asked_from_another() {
+    let server = server().await;
+    let (one, other) = two_ports();
+    let (first, second) = (one.local_addr().unwrap().port(), other.local_addr().unwrap().port());
+    drop(one);
+    // A peer that dies without a word: the server goes on lending what it had.
+    let dying = builder().servers([Way::Udp.server(&server)]).ports(first..=first);
+    let died = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (peer, _events) = dying.start().unwrap();
+            soon(relay(&peer)).await
+        })
+    });
+    let before = tokio::task::spawn_blocking(|| died.join().unwrap()).await.unwrap();
+    assert_eq!(*server.allocations().borrow(), 1);
+
+    let (peer, _events) = builder().servers([Way::Udp.server(&server)]).ports(first..=second).start().unwrap();
+    drop(other);
+    assert_eq!(peer.local_candidates()[0].base.port(), first);
+    assert_ne!(soon(relay(&peer)).await, before);
+    let hosts: Vec<u16> = peer
+        .local_candidates()
+        .iter()
+        .filter(|local| local.candidate.kind == CandidateKind::Host)
+        .map(|local| local.base.port())
+        .collect();
+    assert_eq!(hosts, [first], "the other socket is no candidate");
+    assert!(UdpSocket::bind(("127.0.0.1", second)).is_err(), "it is in use");
+    soon(peer.close()).await;
+    soon(server.allocations().wait_for(|lent| *lent == 1)).await.unwrap();
+    UdpSocket::bind(("127.0.0.1", second)).expect("it is closed");
 }

@@ -127,7 +127,7 @@ fn to_the_client(relay: Relay) -> u64 {
     let relayed = driver.client.relayed().unwrap();
     let counted = Arc::clone(&arrived);
     let sender = std::thread::spawn(move || {
-        at_the_pace_of(&counted, || drop(peer.send_to(&PAYLOAD, relayed).unwrap()));
+        at_the_pace_of(&counted, || assert_eq!(peer.send_to(&PAYLOAD, relayed).unwrap(), PAYLOAD.len()));
     });
     let mut last = Clock::now();
     while arrived.load(Ordering::Relaxed) < DATAGRAMS && last.elapsed() < 2 * PATIENCE {

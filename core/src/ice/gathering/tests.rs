@@ -1,1 +1,6 @@
-//! Gathering, against servers that the test plays.
+//! Gathering against servers that the test plays, where it matters what they answer and when.
+
+mod bench;
+mod sockets;
+mod streams;
+mod trouble;
