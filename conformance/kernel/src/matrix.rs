@@ -18,7 +18,7 @@ use crate::table;
 use crate::trial::{Peers, Trial, try_cell};
 
 /// How many cells are tried at a time, unless told otherwise. Most of the time all of them wait.
-const LANES: usize = 8;
+const LANES: usize = 12;
 
 const OPTIONS: &str = "--chromium, --json FILE, --lanes N, --repeat N, --only WORD";
 
