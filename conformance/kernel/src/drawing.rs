@@ -144,6 +144,12 @@ impl Networks {
         !matches!(self, Self::Known(matrix::Networks::Apart(..)))
     }
 
+    /// The network of each side.
+    pub(crate) fn names_of_sides(self) -> [&'static str; 2] {
+        let [a, b] = self.names();
+        if self.is_shared() { [a, a] } else { [a, b] }
+    }
+
     /// What the two sides are called in the table.
     pub(crate) fn names(self) -> [&'static str; 2] {
         match self {
@@ -211,6 +217,14 @@ impl Drawing {
             Some(Family::Translated(nat)) => nat.hairpinning,
             _ => Hairpinning::None,
         }
+    }
+
+    /// The router that both sides share and nothing else, with both machines behind it and kept from each other.
+    pub(crate) fn shared_alone(&self) -> Self {
+        let mut alone = Self { isolated: true, ..self.clone() };
+        alone.topology.routers.truncate(COMMON);
+        alone.topology.machines.iter_mut().for_each(|machine| machine.realm = COMMON);
+        alone
     }
 
     /// How this side's network is drawn: as the strictest of what it is behind.

@@ -7,19 +7,18 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Instant;
 
-use serde_json::json;
-
 use crate::drawing::Cell;
 use crate::error::LabError;
 use crate::isolation;
 use crate::lab::Lab;
+use crate::record::record;
 use crate::servers::Servers;
 use crate::survey::Survey;
 use crate::table;
 use crate::trial::{Peers, Trial, try_cell};
 
 /// How many cells are tried at a time, unless told otherwise. Most of the time all of them wait.
-const LANES: usize = 8;
+const LANES: usize = 12;
 
 const OPTIONS: &str = "--chromium, --json FILE, --lanes N, --repeat N, --only WORD";
 
@@ -42,6 +41,9 @@ impl Options {
         let mut options = Self { chromium: false, json: None, lanes: LANES, repeat: 1, only: Vec::new() };
         loop {
             arguments = match arguments {
+                [] if options.cells().is_empty() => {
+                    return Err(format!("no cell has {} in its name", options.only.join(" and ")));
+                }
                 [] => return Ok(options),
                 ["--chromium", rest @ ..] => {
                     options.chromium = true;
@@ -109,11 +111,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, LabError> {
     let trials = try_all(&lab, &servers, &cells, options.lanes, |trial| println!("{}", table::row(trial, &survey)));
 
     if let Some(file) = &options.json {
-        let record = json!({
-            "networks": survey.lines,
-            "cells": trials,
-            "seconds": began.elapsed().as_secs_f64(),
-        });
+        let record = record(&survey, &trials, began.elapsed().as_secs_f64());
         fs::write(file, format!("{record:#}\n")).map_err(LabError::of(file))?;
     }
     println!();
@@ -158,4 +156,24 @@ fn try_all(
         }
         trials
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_chosen_by_all_words() {
+        let cells = |words: &[&str]| {
+            let arguments: Vec<&str> = words.iter().flat_map(|word| ["--only", word]).collect();
+            Options::parse(&arguments).map(|options| options.cells().len())
+        };
+        assert_eq!(cells(&[]), Ok(170));
+        assert_eq!(cells(&["symmetric"]), Ok(35));
+        assert_eq!(cells(&["symmetric", "stun"]), Ok(7));
+        // `same-nat` is no part of `same-nat-none`.
+        assert_eq!(cells(&["same-nat"]), Ok(5));
+        assert!(cells(&["symmetric", "same-nat"]).unwrap_err().contains("symmetric and same-nat"));
+        assert!(Options::parse(&["--lanes", "0"]).is_err());
+    }
 }

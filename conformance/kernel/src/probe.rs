@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use frazil::stun::{AttributeType, Class, Message, MessageWriter, Method, TransactionId, xor_address};
-use frazil_internet::Dependence;
+use frazil_internet::{Dependence, Hairpinning};
 
 use crate::drawing::Behaviour;
 use crate::error::LabError;
@@ -35,7 +35,7 @@ pub(crate) fn behaviour(lab: &Lab, machine: &Machine) -> Result<Behaviour, LabEr
     for (sender, word) in [(&neighbour, NEIGHBOUR), (&stranger, STRANGER)] {
         sender.send_to(word, mapped).map_err(LabError::of("to send to the mapped address"))?;
     }
-    let came = receive(&socket)?;
+    let came: BTreeSet<Vec<u8>> = receive(&socket)?.into_iter().map(|(word, _)| word).collect();
     let filtering = match (came.contains(STRANGER), came.contains(NEIGHBOUR)) {
         (true, _) => Dependence::EndpointIndependent,
         (false, true) => Dependence::AddressDependent,
@@ -59,35 +59,50 @@ pub(crate) fn behaviour(lab: &Lab, machine: &Machine) -> Result<Behaviour, LabEr
 pub(crate) struct Meeting {
     /// At their own addresses.
     pub(crate) inside: bool,
-    /// At those that the NAT before both shows, once both have sent.
-    pub(crate) outside: bool,
+    /// At those that the NAT before both shows, once both have sent: from which address the datagrams then come.
+    pub(crate) outside: Hairpinning,
 }
 
 /// Measures whether the two meet.
 pub(crate) fn meeting(site: &Site) -> Result<Meeting, LabError> {
     let sockets = [socket_of(&site.machines[0])?, socket_of(&site.machines[1])?];
-    let mut outside = Vec::new();
+    let mut mapped = Vec::new();
     for socket in &sockets {
-        outside.extend(ask(socket, (address::SERVER, PORT))?);
+        mapped.extend(ask(socket, (address::SERVER, PORT))?);
     }
-    let inside = [local(&sockets[0])?, local(&sockets[1])?];
-    let inside = meet(&sockets, inside, b"inside")?;
-    let outside = match outside[..] {
-        [a, b] => meet(&sockets, [a, b], b"outside")?,
-        _ => false,
+    let own = [local(&sockets[0])?, local(&sockets[1])?];
+    let inside = meet(&sockets, own, b"inside")?.is_some();
+    let outside = match mapped[..] {
+        [a, b] => match meet(&sockets, [a, b], b"outside")? {
+            Some(sources) if sources == [a, b] => Hairpinning::ExternalSource,
+            Some(sources) if sources == own => Hairpinning::InternalSource,
+            Some([a, b]) => return Err(LabError::Unserviceable(format!("datagrams turn back from {a} and {b}"))),
+            None => Hairpinning::None,
+        },
+        _ => Hairpinning::None,
     };
     Ok(Meeting { inside, outside })
 }
 
-/// Both send to the other's address, and once more, since the first opens the way for the second.
-fn meet(sockets: &[UdpSocket; 2], at: [SocketAddr; 2], word: &'static [u8]) -> Result<bool, LabError> {
+/// Both send to the other's address, and once more, since the first opens the way for the second. Gives from where what
+/// each of the two sends comes, if both arrive.
+fn meet(
+    sockets: &[UdpSocket; 2],
+    at: [SocketAddr; 2],
+    word: &'static [u8],
+) -> Result<Option<[SocketAddr; 2]>, LabError> {
     for _ in 0..2 {
         for side in [0, 1] {
             // What cannot be sent does not arrive either.
             let _ = sockets[side].send_to(word, at[1 - side]);
         }
     }
-    Ok(receive(&sockets[0])?.contains(word) && receive(&sockets[1])?.contains(word))
+    let source = |receiver: usize| -> Result<Option<SocketAddr>, LabError> {
+        let came = receive(&sockets[receiver])?;
+        Ok(came.into_iter().find(|(what, _)| what == word).map(|(_, from)| from))
+    };
+    let (of_second, of_first) = (source(0)?, source(1)?);
+    Ok(of_first.zip(of_second).map(|(first, second)| [first, second]))
 }
 
 const NEIGHBOUR: &[u8] = b"from an address that was sent to";
@@ -129,12 +144,12 @@ fn ask(socket: &UdpSocket, server: (Ipv4Addr, u16)) -> Result<Option<SocketAddr>
     Ok(None)
 }
 
-/// All that comes until nothing more does.
-fn receive(socket: &UdpSocket) -> Result<BTreeSet<Vec<u8>>, LabError> {
+/// All that comes until nothing more does, and from where.
+fn receive(socket: &UdpSocket) -> Result<BTreeSet<(Vec<u8>, SocketAddr)>, LabError> {
     let mut came = BTreeSet::new();
     let mut buffer = [0; 1500];
-    while let Some((len, _)) = next(socket, &mut buffer)? {
-        came.insert(buffer[..len].to_vec());
+    while let Some((len, from)) = next(socket, &mut buffer)? {
+        came.insert((buffer[..len].to_vec(), from));
     }
     Ok(came)
 }

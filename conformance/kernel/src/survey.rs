@@ -30,8 +30,8 @@ impl Survey {
         let networks: Vec<Networks> = alone.into_iter().chain(Networks::together()).collect();
         let measured: Vec<_> = thread::scope(|scope| {
             let measure = |networks: Networks| {
-                let number = number();
-                scope.spawn(move || measure(lab, networks, number))
+                let numbers = [number(), number()];
+                scope.spawn(move || measure(lab, networks, numbers))
             };
             let running: Vec<_> = networks.iter().copied().map(measure).collect();
             running.into_iter().map(|thread| thread.join().expect("measuring does not panic")).collect()
@@ -51,12 +51,14 @@ impl Survey {
     fn note(&mut self, networks: Networks, measured: Measured) {
         let [name, _] = networks.names();
         let drawing = networks.drawing(matrix::Servers::Stun);
+        let shared = drawing.hairpinning();
         let drawn = Measured {
             behaviour: drawing.behaviour(0),
-            meeting: measured.meeting.map(|_| Meeting {
+            together: measured.together.map(|_| Together {
                 inside: drawing.topology.machines[0].realm == drawing.topology.machines[1].realm && !drawing.isolated,
-                // A NAT that shows the inside source does not get past what the other home has asked for.
-                outside: drawing.hairpinning() == Hairpinning::ExternalSource,
+                // What shows its inside source does not get past what the other home has asked for.
+                outside: shared == Hairpinning::ExternalSource,
+                shared,
             }),
         };
         self.measured += 1;
@@ -72,26 +74,50 @@ impl Survey {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Measured {
     behaviour: Behaviour,
-    /// Of two machines that share it.
-    meeting: Option<Meeting>,
+    /// Of one that both machines are in.
+    together: Option<Together>,
 }
 
-fn measure(lab: &Lab, networks: Networks, number: u8) -> Result<Measured, LabError> {
-    let site = lab.lay(&networks.drawing(matrix::Servers::Stun), number)?;
-    let meeting = if networks.is_shared() { Some(meeting(&site)?) } else { None };
-    Ok(Measured { behaviour: behaviour(lab, &site.machines[0])?, meeting })
+/// Where two machines of a network reach each other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Together {
+    /// At their own addresses.
+    inside: bool,
+    /// At those that the NATs before them show.
+    outside: bool,
+    /// What the NAT that they share does by itself, without what each may have for itself.
+    shared: Hairpinning,
+}
+
+fn measure(lab: &Lab, networks: Networks, numbers: [u8; 2]) -> Result<Measured, LabError> {
+    let drawing = networks.drawing(matrix::Servers::Stun);
+    let site = lab.lay(&drawing, numbers[0])?;
+    let together = if networks.is_shared() {
+        let Meeting { inside, outside } = meeting(&site)?;
+        let shared = meeting(&lab.lay(&drawing.shared_alone(), numbers[1])?)?.outside;
+        Some(Together { inside, outside: outside != Hairpinning::None, shared })
+    } else {
+        None
+    };
+    Ok(Measured { behaviour: behaviour(lab, &site.machines[0])?, together })
 }
 
 impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { behaviour, meeting } = self;
+        let Self { behaviour, together } = self;
         behaviour.fmt(f)?;
-        let Some(Meeting { inside, outside }) = meeting else { return Ok(()) };
-        f.write_str(match (inside, outside) {
-            (true, true) => ", the two meet inside and outside",
-            (true, false) => ", the two meet inside",
-            (false, true) => ", the two meet outside",
-            (false, false) => ", the two do not meet",
-        })
+        let Some(Together { inside, outside, shared }) = together else { return Ok(()) };
+        let hairpins = match shared {
+            Hairpinning::None => "does not hairpin",
+            Hairpinning::InternalSource => "hairpins with inside sources",
+            Hairpinning::ExternalSource => "hairpins with outside sources",
+        };
+        let meet = match (inside, outside) {
+            (true, true) => "meet inside and outside",
+            (true, false) => "meet inside",
+            (false, true) => "meet outside",
+            (false, false) => "do not meet",
+        };
+        write!(f, ", {hairpins}, the two {meet}")
     }
 }

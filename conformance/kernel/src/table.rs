@@ -24,7 +24,7 @@ pub(crate) fn head() -> String {
 /// One cell.
 pub(crate) fn row(trial: &Trial, survey: &Survey) -> String {
     let [a, b] = trial.cell.networks.names();
-    let of_b = if trial.cell.networks.is_shared() { a } else { b };
+    let behaviours = trial.cell.networks.names_of_sides().map(|name| survey.behaviour(name));
     let milliseconds = trial.seen.milliseconds().map_or_else(String::new, |ms| ms.to_string());
     let pairs = match &trial.seen {
         Seen::Connected { paths, .. } => paths.each_ref().map(pair),
@@ -38,8 +38,8 @@ pub(crate) fn row(trial: &Trial, survey: &Survey) -> String {
     };
     let row = format!(
         "{a:<17}{b:<16}{:<21}{:<21}{:<10}{:<19}{:<18}{mark}{milliseconds:>7}  {:<21}{:<21}{chromium}",
-        survey.behaviour(a),
-        survey.behaviour(of_b),
+        behaviours[0],
+        behaviours[1],
         trial.cell.servers.name(),
         trial.foreseen.brief(),
         trial.seen.brief(),

@@ -14,7 +14,6 @@ use frazil_conformance::contestant::Frazil;
 use frazil_conformance::gathering::Gatherer;
 use frazil_conformance::matrix::oracle::foresee;
 use frazil_conformance::matrix::{Outcome, PathKind, Verdict};
-use serde::Serialize;
 
 use crate::drawing::{Behaviour, Cell, Servers as Given};
 use crate::error::LabError;
@@ -269,27 +268,6 @@ fn kind_of(site: &Site, reports: &[Report; 2], paths: [&PathReport; 2]) -> Optio
         ((true, true, _), (true, true, _)) => Some(PathKind::RelayedTwice),
         ((true, false, _), (false, true, _)) | ((false, true, _), (true, false, _)) => Some(PathKind::RelayedOnce),
         _ => None,
-    }
-}
-
-impl Serialize for Trial {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let [a, b] = self.cell.networks.names();
-        serde_json::json!({
-            "networks": [a, b],
-            "servers": self.cell.servers.name(),
-            "chromium": match self.peers {
-                Peers::Native => None,
-                Peers::ChromiumControls => Some("controlling"),
-                Peers::ChromiumIsControlled => Some("controlled"),
-            },
-            "predicted": self.foreseen.to_string(),
-            "seen": self.seen.to_string(),
-            "milliseconds": self.seen.milliseconds(),
-            "differs": self.differs(),
-            "reports": self.reports,
-        })
-        .serialize(serializer)
     }
 }
 
