@@ -32,6 +32,8 @@ pub struct TurnServer {
     pub tcp: Vec<u16>,
     /// The address for relayed addresses of its family; otherwise the first one of the server's.
     pub relay: Option<IpAddr>,
+    /// Whether it lends addresses of IPv6, if it has one.
+    pub lends_ipv6: bool,
     /// The ports for relayed addresses.
     pub relay_ports: RangeInclusive<u16>,
     /// How long a nonce is good, at least 30 s.
@@ -53,6 +55,7 @@ impl Default for TurnServer {
             udp: vec![3478],
             tcp: vec![3478],
             relay: None,
+            lends_ipv6: true,
             relay_ports: 49_152..=65_535,
             nonce_lifetime: Duration::from_secs(3600),
             pads_channel_data: false,
@@ -284,7 +287,8 @@ impl Server {
             return Err(SocketAllocateError::InsufficientCapacity);
         }
         let is_of_family = |ip: &&IpAddr| ip.is_ipv4() == (family == AddressFamily::IPV4);
-        let ip = self.config.relay.iter().chain(&self.addresses).find(is_of_family);
+        let lent = self.config.relay.iter().chain(&self.addresses);
+        let ip = lent.filter(|ip| ip.is_ipv4() || self.config.lends_ipv6).find(is_of_family);
         let ip = *ip.ok_or(SocketAllocateError::AddressFamilyNotSupported)?;
         let (first, last) = (*self.config.relay_ports.start(), *self.config.relay_ports.end());
         let drawn = self.rng.u16(first..=last);

@@ -33,7 +33,7 @@ pub(super) fn build<P: Party, A>(topology: &Topology, seed: u64) -> (Internet<P,
     }
     if topology.stun {
         let users = USERS.map(|(name, password)| (name.to_owned(), password.to_owned())).into();
-        let server = TurnServer { users, relay: Some(RELAY), ..TurnServer::default() };
+        let server = TurnServer { users, relay: Some(RELAY), lends_ipv6: false, ..TurnServer::default() };
         internet.add_server(realms[0], &SERVER, Access::delay(HOP), server);
     }
     let hosts = [0, 1].map(|side| {
