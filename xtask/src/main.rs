@@ -6,14 +6,18 @@ mod counts;
 mod demo;
 mod fuzz;
 mod job;
+mod kernel_matrix;
 mod nat_matrix;
 mod node;
+mod probe;
 mod process;
+mod program;
 mod report;
 mod repository;
 mod setup;
 mod step;
 mod suite;
+mod turn_peers;
 
 use std::process::ExitCode;
 
@@ -31,6 +35,14 @@ cargo xtask <command>
                                  other implementations beside and counts instructions
   nat-matrix ten-by-ten          agents with ten candidates each, of which only the relayed ones connect
        [--peers]
+  probe [URI…] [--json]          builds and runs the probe: interfaces, candidates and NATs from here, with the STUN and
+       [--user U --password P]   TURN servers that are named; the arguments are the probe's own (try --help)
+  kernel-matrix [--json F]       two native peers behind the kernel's own NATs with coturn, beside what nat-matrix predicts;
+       [--only WORD]             fails if the two differ; writes to target/kernel-matrix.json unless told otherwise; only
+       [--chromium]              the cells with that word in their name; a few of them with Chromium on one side
+  turn-peers [--only WORD]       what other TURN clients and ICE agents do in the hard cases, against a server that is told
+       [--with WORD] [--page F]  what to do; a quarter of an hour; only cases or implementations whose names contain WORD;
+                                 writes docs/turn-peers.md, or a part of it to the output
   fuzz TARGET [--seconds N]      runs one fuzz target, for ever unless told how long; what follows `--` goes to
        [--sanitize] [-- …]       libFuzzer; --sanitize builds it with AddressSanitizer
 ";
@@ -43,6 +55,9 @@ fn main() -> ExitCode {
         Some("test") => suite::run(&repository, arguments.collect()),
         Some("setup") => suite::set_up(&repository, arguments.collect()),
         Some("nat-matrix") => nat_matrix::run(&repository, arguments.collect()),
+        Some("probe") => probe::run(&repository, arguments.collect()),
+        Some("kernel-matrix") => kernel_matrix::run(&repository, arguments.collect()),
+        Some("turn-peers") => turn_peers::run(&repository, arguments.collect()),
         Some("fuzz") => fuzz::run(&repository, arguments.collect()),
         Some("help" | "--help" | "-h") => {
             print!("{HELP}");

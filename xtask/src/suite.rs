@@ -8,6 +8,7 @@ use crate::cargo_tool::CargoTool;
 use crate::counts::Counts;
 use crate::fuzz;
 use crate::job::Job;
+use crate::kernel_matrix;
 use crate::nat_matrix;
 use crate::node;
 use crate::report::Report;
@@ -26,20 +27,29 @@ const STEPS: &[Step] = &[
     Step { name: "advisories", needs: &[Need::Tool(CargoTool::Deny)], run: advisories },
     Step { name: "instructions", needs: &[Need::program(&["valgrind"])], run: instructions },
     Step { name: "network", needs: NETWORK_NEEDS, run: network },
-    Step { name: "coturn", needs: &[Need::Program { any_of: &["turnserver"], package: "coturn" }], run: coturn },
+    Step { name: "coturn", needs: COTURN_NEEDS, run: coturn },
     Step { name: "nat matrix", needs: &[], run: nat_matrix::step },
+    Step { name: "kernel nat", needs: kernel_matrix::NEEDS, run: kernel_matrix::step },
+    Step { name: "kernel nat chromium", needs: kernel_matrix::CHROMIUM_NEEDS, run: kernel_matrix::chromium_step },
     Step { name: "browser", needs: BROWSER_NEEDS, run: browser },
     Step { name: "fuzz", needs: fuzz::NEEDS, run: fuzz::all },
 ];
 
-const BROWSER_SUITE: &str = "conformance/browser";
+pub(crate) const BROWSER_SUITE: &str = "conformance/browser";
 
-const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
+pub(crate) const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 
 const IN_NAMESPACE: &str = "conformance/browser/in-namespace.sh";
 
 /// The tests make network namespaces, with links and addresses that come and go.
 const NETWORK_NEEDS: &[Need] = &[Need::NetworkNamespace, Need::Program { any_of: &["ip"], package: "iproute2" }];
+
+/// The tests start servers in a network namespace of their own, and some of them make others.
+const COTURN_NEEDS: &[Need] = &[
+    Need::NetworkNamespace,
+    Need::Program { any_of: &["ip"], package: "iproute2" },
+    Need::Program { any_of: &["turnserver"], package: "coturn" },
+];
 
 /// The suite runs in a network namespace of its own, which `unshare` makes and `ip` furnishes.
 const BROWSER_NEEDS: &[Need] = &[
@@ -89,8 +99,7 @@ fn tests(context: &Context<'_>) -> Counts {
 
 /// Our TURN client against the server that everybody runs.
 fn coturn(context: &Context<'_>) -> Counts {
-    let tests = ["test", "--package", "frazil-conformance", "--test", "turn", "--", "--ignored", "coturn::"];
-    Counts::of_tests(Counts::of_cargo_test, &cargo_job(context).args(tests).run())
+    ignored_in_namespace(context, &["--package", "frazil-conformance", "--test", "turn"], &["coturn::"])
 }
 
 fn documentation(context: &Context<'_>) -> Counts {
@@ -124,15 +133,21 @@ fn instructions(context: &Context<'_>) -> Counts {
     cargo(context, &[&["run", "--release"], &program[..], &["--", "--check"]].concat())
 }
 
-/// Drivers on machines whose addresses change. What they need is built where there is a network still.
+/// Drivers on machines whose addresses change.
 fn network(context: &Context<'_>) -> Counts {
-    let tests = ["test", "--package", "frazil-tokio", "--test", "network"];
-    let built = cargo_job(context).args(tests).arg("--no-run").run();
+    ignored_in_namespace(context, &["--package", "frazil-tokio", "--test", "network"], &[])
+}
+
+/// The ignored tests of this selection whose names have one of these parts, in a network namespace. What they need is
+/// built where there is a network still.
+fn ignored_in_namespace(context: &Context<'_>, selection: &[&str], parts: &[&str]) -> Counts {
+    let tests = [&["test"], selection].concat();
+    let built = cargo_job(context).args(&tests).arg("--no-run").run();
     if !built.success {
         return Counts::of_command(&built);
     }
-    let job = Job::new(context.label, "sh", context.repository.root()).args([IN_NAMESPACE, "cargo"]).args(tests);
-    Counts::of_tests(Counts::of_cargo_test, &job.args(["--", "--ignored"]).run())
+    let job = Job::new(context.label, "sh", context.repository.root()).args([IN_NAMESPACE, "cargo"]).args(&tests);
+    Counts::of_tests(Counts::of_cargo_test, &job.args(["--", "--ignored"]).args(parts).run())
 }
 
 /// The demo's page in a real browser against the native peer.

@@ -1,7 +1,8 @@
 //! frazil on [tokio]: everything around a WebRTC peer that only an operating system can do.
 //!
 //! A [`Peer`] binds a UDP socket on each address of the machine, opens TCP streams where the other side listens for
-//! them, looks names up, keeps time, and offers the connection as plain async Rust. What goes over the wire, and when, is decided by [`frazil`] alone.
+//! them and TCP and TLS streams to servers, looks names up, keeps time, and offers the connection as plain async Rust. What
+//! goes over the wire, and when, is decided by [`frazil`] alone.
 //!
 //! How the two sides' descriptions travel is the application's business: a server, a QR code, or, as
 //! here, a variable.
@@ -39,8 +40,8 @@
 //! # Ok(()) }).await? }) }
 //! ```
 //!
-//! The sockets are bound when the peer starts, so that descriptions name them all: one message each way is
-//! enough. Where the other side trickles its candidates, hand them to [`Peer::add_ice_candidate`]; for one that
+//! The sockets are bound when the peer starts, and [`Peer::offer`] and [`Peer::answer`] wait for the servers, so that
+//! descriptions name all candidates: one message each way is enough. Where the other side trickles its candidates, hand them to [`Peer::add_ice_candidate`]; for one that
 //! wants ours alone, there is [`Event::IceCandidate`], which comes for what no description told.
 //!
 //! As the machine's addresses come and go, sockets come and go with them, and [`Event::NetworkChange`] says what
@@ -49,6 +50,20 @@
 //! the peer answers for them on its links.
 //!
 //! When it does not work, [`Peer::failure`] says why.
+//!
+//! # STUN and TURN servers
+//!
+//! [`Builder::servers`] names those that candidates are gathered from, from each address of the machine;
+//! [`Peer::set_servers`] renews credentials that expire. Candidates come as [`Event::IceCandidate`] while the servers answer:
+//! one that is dead delays nobody, and [`Event::IceCandidateError`] says why it gave nothing: `401` where the password is
+//! wrong, and for a stream what the system or TLS has said. [`Peer::server_reports`] has all of that, with the time that
+//! each answer took. With [`Builder::transport_policy`] everything goes through TURN servers.
+//!
+//! `stuns:` and `turns:` servers must have a certificate that the machine trusts, or one of [`Builder::tls_roots`]. Where
+//! the machine's trust cannot be read, as on Android, those must be given. When the peer is closed, what TURN servers have
+//! lent is given back; [`Peer::close`] waits for that, a second at the most.
+//!
+//! `cargo xtask probe` shows what servers, candidates and NATs there are from a machine.
 //!
 //! # What waits, and what that causes
 //!
@@ -72,7 +87,8 @@
 //! Which streams there are is the core's decision: the driver does what `OpenStream` and `CloseStream` ask for, and
 //! answers with `handle_stream_opened`, `handle_stream_accepted`, and `handle_stream_closed`. What a stream brings is
 //! cut into datagrams by [`frazil::ice::FrameReader`] here and given to `handle_datagram`, not to
-//! `handle_stream_data`, so that it can be held back like what sockets bring.
+//! `handle_stream_data`, so that it can be held back like what sockets bring. What a server's stream brings is cut into
+//! messages for the same reason, and given to `handle_stream_data`.
 //!
 //! # Fairness and cost
 //!

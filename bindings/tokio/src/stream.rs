@@ -354,7 +354,7 @@ impl Stream {
 /// Reads what is there, or takes note that nothing comes any more.
 fn read_once(io: &TcpStream, buffer: &mut [u8], broken: &mut Option<io::Error>) -> Option<usize> {
     match io.try_read(buffer) {
-        Ok(0) => *broken = Some(ErrorKind::UnexpectedEof.into()),
+        Ok(0) => *broken = Some(io::Error::new(ErrorKind::UnexpectedEof, "the other side has ended it")),
         Ok(len) => return Some(len),
         Err(error) if error.kind() == ErrorKind::WouldBlock => {}
         Err(error) => *broken = Some(error),

@@ -67,7 +67,7 @@ impl Trust {
 
 fn read_records(connection: &mut ClientConnection, io: &TcpStream) -> io::Result<()> {
     if connection.read_tls(&mut Unwaiting(io))? == 0 {
-        return Err(ErrorKind::UnexpectedEof.into());
+        return Err(io::Error::new(ErrorKind::UnexpectedEof, "the server left while hands were shaken for TLS"));
     }
     connection.process_new_packets().map(drop).map_err(|refused| {
         // The other side is told why, if it can be at once.
@@ -147,7 +147,7 @@ impl Session {
     fn read(&mut self, bytes: &mut [u8], len: &mut usize) -> io::Result<()> {
         loop {
             match self.0.reader().read(&mut bytes[*len..]) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(0) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "the other side has ended it")),
                 Ok(more) => *len += more,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),

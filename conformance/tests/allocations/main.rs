@@ -14,6 +14,7 @@ mod relay;
 mod str0m_alone;
 #[cfg(feature = "session")]
 mod talk;
+mod turn;
 
 use frazil_conformance::allocations::{self, CountingAllocator};
 

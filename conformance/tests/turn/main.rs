@@ -4,4 +4,5 @@ mod coturn;
 mod hostile;
 mod relay;
 mod site;
+mod tcp_relay_coturn;
 mod troubles;

@@ -797,6 +797,6 @@ fn without_flow(mut address: SocketAddr) -> SocketAddr {
 }
 
 /// RFC 8445 section 14.3: the timer grows with the number of checks that share the pace.
-fn scaled_rto(rto: Duration, pacing: Duration, active: usize) -> Duration {
+pub(super) fn scaled_rto(rto: Duration, pacing: Duration, active: usize) -> Duration {
     rto.max(pacing.saturating_mul(u32::try_from(active).unwrap_or(u32::MAX)))
 }

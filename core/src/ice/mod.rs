@@ -28,8 +28,8 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 
-use agent::go_together;
 pub use agent::{Agent, Received, Sent};
+use agent::{go_together, scaled_rto};
 pub use candidate::{Candidate, CandidateError, CandidateKind, Foundation, InvalidFoundation, LocalCandidate};
 pub use config::{Config, Role, TransportPolicy};
 pub use credentials::{Credentials, InvalidCredentials};

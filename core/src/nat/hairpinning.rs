@@ -7,7 +7,8 @@ use core::fmt;
 pub enum Hairpinning {
     /// It does not arrive.
     None,
-    /// It arrives from the sender's inside address, which those who wait for the outside one do not know.
+    /// It arrives from an address inside, the sender's or the NAT's own, which those who wait for the sender's outside
+    /// address do not know.
     InternalSource,
     /// It arrives from the sender's outside address, as it should.
     ExternalSource,

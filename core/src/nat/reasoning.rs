@@ -85,7 +85,7 @@ impl<'a> Reasoning<'a> {
             mapping = Mapping::observed(base, &self.observations());
         }
         let Some(mapping) = mapping else {
-            return Err(visited.err().unwrap_or(Unknown::NoOtherAddress(server)).into());
+            return Err(first.err().or(visited.err()).unwrap_or(Unknown::NoOtherAddress(server)).into());
         };
         if let (false, Ok(before)) = (mapping.is_endpoint_independent(), first) {
             self.check_stable(before)?;
@@ -102,10 +102,14 @@ impl<'a> Reasoning<'a> {
     /// Has the base seen by the server at its other address. That opens filters, so they are tested before.
     fn visit_other(&mut self) -> Result<(), Halt> {
         self.other()?;
-        self.filter_tests()?;
-        let [address, both] = [Change::Address, Change::Both].map(|change| settled(self.seen(Ask::Other(change))));
-        address?.and(both?)?;
-        Ok(())
+        // Where the filter test needs the other port of the first address as well, that tells something too.
+        let changes = match self.filter_tests()? {
+            (Outcome::Unanswered, Some(Outcome::Unanswered)) => &[Change::Address, Change::Both, Change::Port][..],
+            _ => &[Change::Address, Change::Both][..],
+        };
+        let seen: Vec<_> = changes.iter().map(|change| settled(self.seen(Ask::Other(*change)))).collect();
+        let seen: Vec<_> = seen.into_iter().collect::<Result<_, Halt>>()?;
+        Ok(seen.into_iter().try_for_each(|seen| seen.map(drop))?)
     }
 
     fn find_filtering(&mut self) -> Result<Filtering, Halt> {
@@ -151,23 +155,21 @@ impl<'a> Reasoning<'a> {
     }
 
     fn find_hairpinning(&mut self) -> Result<Hairpinning, Halt> {
-        let base = self.config.base;
-        let second_base = self.config.second_base.ok_or(Unknown::NoSecondBase)?;
-        let outside = [Ask::Base, Ask::SecondBase].map(|ask| self.seen(ask));
-        let [first, second] = outside;
+        let Config { base, server, .. } = *self.config;
+        let second_base = self.second_base()?;
+        let [first, second] = [Ask::Base, Ask::SecondBase].map(|ask| self.seen(ask));
         let (first, _) = (first?, second?);
         if is_same(first, base) {
             return Err(Unknown::NoNat.into());
         }
-        let ways = [(Way::ToSecond, base), (Way::ToFirst, second_base)];
-        let outcomes = ways.map(|(way, sender)| (self.get(Ask::Hairpin(way)), sender));
-        for (outcome, sender) in &outcomes {
+        let outcomes = [Way::ToSecond, Way::ToFirst].map(|way| self.get(Ask::Hairpin(way)));
+        for outcome in &outcomes {
             if let Ok(Outcome::Arrived { from, .. }) = outcome {
-                let is_inside = is_same(*from, *sender);
-                return Ok(if is_inside { Hairpinning::InternalSource } else { Hairpinning::ExternalSource });
+                let is_outside = is_plausible(*from, server, &[base.ip(), second_base.ip()]);
+                return Ok(if is_outside { Hairpinning::ExternalSource } else { Hairpinning::InternalSource });
             }
         }
-        for (outcome, _) in outcomes {
+        for outcome in outcomes {
             outcome?;
         }
         // Both bases have sent to where the other is seen. That opens all filters if it is also where they send from.

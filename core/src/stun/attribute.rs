@@ -92,11 +92,11 @@ impl AttributeType {
     pub const fn must_be_understood(self) -> bool {
         self.0 < 0x8000
     }
-}
 
-impl fmt::Display for AttributeType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match *self {
+    /// The name in the registry, if the attribute is known here.
+    #[must_use]
+    pub const fn name(self) -> Option<&'static str> {
+        Some(match self {
             Self::CHANGE_REQUEST => "CHANGE-REQUEST",
             Self::USERNAME => "USERNAME",
             Self::MESSAGE_INTEGRITY => "MESSAGE-INTEGRITY",
@@ -134,8 +134,17 @@ impl fmt::Display for AttributeType {
             Self::ICE_CONTROLLING => "ICE-CONTROLLING",
             Self::RESPONSE_ORIGIN => "RESPONSE-ORIGIN",
             Self::OTHER_ADDRESS => "OTHER-ADDRESS",
-            Self(number) => return write!(f, "{number:#06x}"),
+            _ => return None,
         })
+    }
+}
+
+impl fmt::Display for AttributeType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "{:#06x}", self.0),
+        }
     }
 }
 

@@ -141,7 +141,8 @@ impl Challenge {
     /// For sixteen algorithms with some parameters. What is longer is not sent back.
     const MAX_ALGORITHMS: usize = 256;
 
-    /// Reads the challenge in a response. The realm of `before` holds where the response has none.
+    /// Reads the challenge in a response. The realm of `before` holds where the response has none; and a server that
+    /// has listed password algorithms before does so again, unless somebody has taken them out.
     ///
     /// # Errors
     /// If the request must not be tried again on it (RFC 8489 section 9.2.5).
@@ -156,7 +157,9 @@ impl Challenge {
         let features = Features::of(nonce);
         let passwords = match response.get(AttributeType::PASSWORD_ALGORITHMS) {
             Some(offered) => Some(Passwords::choose(offered)?),
-            None if features.password_algorithms => return Err(ChallengeError::BidDown),
+            None if features.password_algorithms || before.is_some_and(|before| before.passwords.is_some()) => {
+                return Err(ChallengeError::BidDown);
+            }
             None => None,
         };
         Ok(Self { realm: realm.to_vec(), nonce: nonce.to_vec(), passwords, anonymous: features.anonymity })
@@ -248,7 +251,8 @@ pub enum ChallengeError {
         /// The length of its value in bytes.
         len: usize,
     },
-    /// The nonce announces password algorithms and there are none: somebody may have taken them out on the way.
+    /// The nonce announces password algorithms, or the server has listed some before, and there are none: somebody may
+    /// have taken them out on the way.
     BidDown,
     /// None of the server's password algorithms is known here.
     NoKnownAlgorithm,
@@ -259,7 +263,7 @@ impl fmt::Display for ChallengeError {
         match self {
             Self::Missing(kind) => write!(f, "the server's challenge has no {kind}"),
             Self::TooLong { kind, len } => write!(f, "the server's challenge has {len} bytes of {kind}"),
-            Self::BidDown => f.write_str("the nonce announces password algorithms and the server lists none"),
+            Self::BidDown => f.write_str("password algorithms are announced and the server lists none"),
             Self::NoKnownAlgorithm => f.write_str("none of the server's password algorithms is known"),
         }
     }

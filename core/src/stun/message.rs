@@ -158,6 +158,13 @@ impl<'a> Message<'a> {
         self.attributes().find(|attribute| attribute.kind == kind).map(|attribute| attribute.value)
     }
 
+    /// The first attribute that must be understood and is not known here (RFC 8489 section 6.3).
+    #[must_use]
+    pub fn not_understood(&self) -> Option<AttributeType> {
+        let mut kinds = self.attributes().map(|attribute| attribute.kind);
+        kinds.find(|kind| kind.must_be_understood() && kind.name().is_none())
+    }
+
     /// Whether a MESSAGE-INTEGRITY is there; says nothing about whether it is right.
     #[must_use]
     pub fn has_integrity(&self) -> bool {

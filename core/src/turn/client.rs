@@ -51,6 +51,8 @@ pub struct Client {
     /// The server does not take the credentials: nothing is asked until others are given.
     is_unwelcome: bool,
     transactions: BTreeMap<TransactionId, Transaction>,
+    /// Requests that wait until fewer are under way.
+    queue: VecDeque<Purpose>,
     peers: Peers,
     held: Held,
     streams: Streams,
@@ -148,6 +150,7 @@ impl Client {
             former: None,
             is_unwelcome: false,
             transactions: BTreeMap::new(),
+            queue: VecDeque::new(),
             peers: Peers::new(),
             held: Held::default(),
             streams: Streams::default(),
@@ -347,6 +350,21 @@ impl Client {
         self.request_as(self.authentication.clone(), purpose, tries, now);
     }
 
+    /// Sends a request when there are not too many under way.
+    fn request_in_turn(&mut self, purpose: Purpose, now: Instant) {
+        if self.has_turn() {
+            self.request(purpose, 0, now);
+        } else {
+            self.queue.push_back(purpose);
+        }
+    }
+
+    fn has_turn(&self) -> bool {
+        /// RFC 8489 section 6.2: ten. One is left for the Refresh, which does not wait.
+        const MAX_UNDER_WAY: usize = 9;
+        self.transactions.len() < MAX_UNDER_WAY
+    }
+
     fn request_as(&mut self, who: Option<Authentication>, purpose: Purpose, tries: u8, now: Instant) {
         let id = TransactionId(self.rng.array());
         let bytes = write_request(purpose, id, &self.config, &self.terms, who.as_ref());
@@ -364,6 +382,7 @@ impl Client {
     fn release(&mut self, is_told: bool, now: Instant) {
         self.close_data_streams();
         self.transactions.clear();
+        self.queue.clear();
         self.outbox.clear();
         self.held = Held::default();
         self.phase = Phase::Releasing { is_told };
@@ -410,6 +429,7 @@ impl Client {
         self.close_data_streams();
         self.phase = Phase::Over;
         self.transactions.clear();
+        self.queue.clear();
         self.outbox.clear();
         self.held = Held::default();
         self.peers = Peers::new();

@@ -16,7 +16,7 @@ pub struct Counters {
     pub bad_integrity: u64,
     /// Answers whose nonce announces password algorithms that they do not list (RFC 8489 section 9.2.5).
     pub bid_down: u64,
-    /// Requests, and indications that nobody knows.
+    /// Requests, indications that nobody knows, and messages with attributes that must be understood and are not.
     pub unexpected: u64,
     /// Data from peers without permission.
     pub unpermitted: u64,

@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 use std::net::SocketAddr;
 
-use crate::stun::ChallengeError;
+use crate::stun::{AttributeType, ChallengeError};
 
 /// A server's error response.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,6 +39,8 @@ pub enum Failure {
     Integrity,
     /// The answer has no relayed address, or makes no sense otherwise.
     Malformed,
+    /// The answer has this attribute, which must be understood and is not (RFC 8489 sections 6.3.3 and 6.3.4).
+    NotUnderstood(AttributeType),
     /// The relayed address is not of the family that was asked for; it has been given back.
     Family(SocketAddr),
     /// No answer came.
@@ -86,6 +88,7 @@ impl fmt::Display for Failure {
             Self::NoAlternate => f.write_str("redirected to no server that can be asked"),
             Self::Integrity => f.write_str("the answers have no valid integrity"),
             Self::Malformed => f.write_str("the answer makes no sense"),
+            Self::NotUnderstood(kind) => write!(f, "the answer has the attribute {kind}, which is not known"),
             Self::Family(address) => write!(f, "the relayed address {address} is not of the family that was asked for"),
             Self::NoAnswer => f.write_str("the server does not answer"),
             Self::NotOpened => f.write_str("the stream to the server could not be opened"),

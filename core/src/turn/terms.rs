@@ -15,6 +15,7 @@ pub(super) struct Terms {
     families: Families,
     has_lifetime: bool,
     has_software: bool,
+    has_draft: bool,
     /// Why the server was asked for another family.
     pub(super) family_refused: Option<Refusal>,
 }
@@ -39,7 +40,7 @@ impl Terms {
             (_, Family::Ipv6) => Families::OnlyIpv6,
             (_, Family::Both) => Families::Both,
         };
-        Self { families, has_lifetime: true, has_software: true, family_refused: None }
+        Self { families, has_lifetime: true, has_software: true, has_draft: true, family_refused: None }
     }
 
     /// Leaves out what the server does not understand (420). Says whether that makes a difference.
@@ -49,6 +50,7 @@ impl Terms {
             match (kind, self.families) {
                 (AttributeType::SOFTWARE, _) => self.has_software = false,
                 (AttributeType::LIFETIME, _) => self.has_lifetime = false,
+                (DRAFT_ADDITIONAL_ADDRESS_FAMILY, _) => self.has_draft = false,
                 (AttributeType::ADDITIONAL_ADDRESS_FAMILY, Families::Both)
                 | (AttributeType::REQUESTED_ADDRESS_FAMILY, Families::OnlyIpv4) => self.families = Families::Unsaid,
                 _ => {}
@@ -89,7 +91,7 @@ impl Terms {
         if let Some(kind) = kind {
             writer.attribute(kind, &[family, 0, 0, 0]);
         }
-        if self.families == Families::Both {
+        if self.families == Families::Both && self.has_draft {
             writer.attribute(DRAFT_ADDITIONAL_ADDRESS_FAMILY, &[family, 0, 0, 0]);
         }
         let (kind, value) = match &config.port {

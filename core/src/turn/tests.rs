@@ -1,5 +1,7 @@
 //! The client against a server that answers what the test wants, where no other server does.
 
+mod hostile;
+mod lifetimes;
 mod sending;
 mod streams;
 mod terms;
@@ -252,6 +254,119 @@ fn an_algorithm_that_was_taken_out_on_the_way_ends_it() {
     bench.challenge(&request, 401);
     assert_eq!(bench.events(), [Event::Failed(Failure::Challenge(ChallengeError::BidDown))]);
     assert_eq!((bench.sent().len(), bench.client.poll_timeout()), (0, None));
+}
+
+#[test]
+fn a_server_that_has_listed_algorithms_is_not_believed_to_have_none() {
+    let mut bench = Bench::new(Transport::Udp);
+    bench.allocate();
+    let request = bench.next_request();
+    // Nobody signs a 438, so that anybody on the way can make one up, with the nonce of an old server.
+    (bench.nonce, bench.algorithms) = ("plain", None);
+    bench.challenge(&request, 438);
+    assert_eq!((bench.sent().len(), bench.events().len()), (0, 0));
+    // The server itself is asked again later, as before.
+    (bench.nonce, bench.algorithms) = ("obMatJos2wAAAone", Some(SHA256_AND_MD5));
+    let request = bench.next_request();
+    assert!(bench.key().check(&Message::parse(&request).unwrap()).is_ok());
+    bench.grant(&request, 600);
+    bench.pass(500);
+    assert_eq!(bench.events(), []);
+}
+
+#[test]
+fn what_must_be_understood_and_is_not_fails_what_was_asked() {
+    let unknown = AttributeType(0x7A7A);
+    let strange = |bench: &Bench, request: &[u8], code: Option<u16>| {
+        let class = if code.is_some() { Class::Error } else { Class::Success };
+        answer(request, class, Some(&bench.key()), |writer| {
+            if let Some(code) = code {
+                writer.error_code(ErrorCode { code, reason: "No" });
+            }
+            writer.attribute(unknown, b"?").attribute(AttributeType::LIFETIME, &600_u32.to_be_bytes());
+        })
+    };
+    for code in [None, Some(300), Some(437)] {
+        let mut bench = Bench::plain(Transport::Udp);
+        let request = bench.asked();
+        bench.challenge(&request, 401);
+        let request = bench.asked();
+        bench.hear(&strange(&bench, &request, code));
+        assert_eq!(bench.events(), [Event::Failed(Failure::NotUnderstood(unknown))]);
+        let message = bench.asked();
+        let released = Message::parse(&message).unwrap();
+        assert_eq!((released.method(), released.get(AttributeType::LIFETIME)), (Method::REFRESH, Some(&[0; 4][..])));
+
+        let mut bench = Bench::plain(Transport::Udp);
+        bench.allocate();
+        bench.client.permit(address(PEER).ip(), bench.now).unwrap();
+        let request = bench.asked();
+        bench.hear(&strange(&bench, &request, code));
+        let request = bench.next_request();
+        bench.hear(&strange(&bench, &request, code));
+        assert_eq!((bench.events().len(), bench.sent().len()), (0, 0), "a refresh is tried again later");
+        let request = bench.next_request();
+        bench.grant(&request, 600);
+        bench.pass(100);
+        assert_eq!((bench.events().len(), bench.client.counters().unexpected), (0, 2));
+    }
+    let mut bench = Bench::plain(Transport::Udp);
+    bench.allocate();
+    bench.client.permit(address(PEER).ip(), bench.now).unwrap();
+    let mut buf = [0; 100];
+    let id = crate::stun::TransactionId([1; 12]);
+    let mut writer = MessageWriter::new(&mut buf, Class::Indication, Method::DATA, id);
+    writer.xor_address(AttributeType::XOR_PEER_ADDRESS, address(PEER)).attribute(AttributeType::DATA, b"x");
+    writer.attribute(unknown, b"?");
+    let len = writer.finish().unwrap();
+    bench.hear(&buf[..len]);
+    assert_eq!(bench.client.counters().unexpected, 1);
+}
+
+/// RFC 8489 section 6.2.
+#[test]
+fn no_more_than_ten_requests_are_under_way() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let mut bench = Bench::plain(transport);
+        bench.allocate();
+        let peers: Vec<std::net::IpAddr> = (0..100).map(|n| [198, 51, 100, n].into()).collect();
+        for peer in &peers {
+            bench.client.permit(*peer, bench.now).unwrap();
+        }
+        let mut permitted = Vec::new();
+        let mut under_way = bench.sent();
+        while !under_way.is_empty() {
+            assert!(under_way.len() <= 10, "{}", under_way.len());
+            let request = under_way.remove(0);
+            bench.grant(&request, 600);
+            under_way.extend(bench.sent());
+            permitted.extend(bench.events());
+        }
+        assert_eq!(permitted, peers.iter().copied().map(Event::Permitted).collect::<Vec<_>>());
+        // Those that are not answered do not keep the others waiting for ever.
+        let mut bench = Bench::plain(transport);
+        bench.allocate();
+        for n in 0..30 {
+            bench.client.permit([203, 0, 113, n].into(), bench.now).unwrap();
+        }
+        let mut asked = std::collections::BTreeSet::new();
+        while bench.now < Instant::from_millis(300_000) {
+            let sent = bench.sent();
+            for request in &sent {
+                let message = Message::parse(request).unwrap();
+                match message.method() {
+                    Method::REFRESH => bench.grant(request, 600),
+                    Method::CREATE_PERMISSION => drop(asked.insert(message.transaction_id())),
+                    _ => {}
+                }
+            }
+            if sent.is_empty() {
+                bench.now = bench.client.poll_timeout().unwrap();
+                bench.client.handle_timeout(bench.now);
+            }
+        }
+        assert_eq!(asked.len(), 30);
+    }
 }
 
 #[test]

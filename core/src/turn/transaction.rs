@@ -3,7 +3,7 @@
 use super::request::Purpose;
 use super::{Config, Failure, Refusal};
 use crate::Instant;
-use crate::stun::{Authentication, Due, Retransmission, RetransmissionConfig};
+use crate::stun::{AttributeType, Authentication, Due, Retransmission, RetransmissionConfig};
 
 /// A request under way.
 #[derive(Debug)]
@@ -57,6 +57,8 @@ impl Transaction {
 pub(super) enum Outcome {
     /// By an error response.
     Refused(Refusal),
+    /// By an answer with this attribute, which must be understood and is not.
+    NotUnderstood(AttributeType),
     /// No answer came in time, or none that counts.
     Unanswered {
         /// There were answers whose integrity was missing or wrong.
@@ -68,6 +70,7 @@ impl From<Outcome> for Failure {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Refused(refusal) => Self::Refused(refusal),
+            Outcome::NotUnderstood(kind) => Self::NotUnderstood(kind),
             Outcome::Unanswered { is_violated: true } => Self::Integrity,
             Outcome::Unanswered { is_violated: false } => Self::NoAnswer,
         }

@@ -4,6 +4,7 @@ mod file;
 mod native;
 mod page;
 mod protocol;
+mod servers;
 mod session;
 mod signal;
 
@@ -16,7 +17,7 @@ use std::time::Duration;
 use clap::Parser;
 use frazil_signaling::{Config, Limits, Signaling, serve, stop_requested};
 use frazil_turn_server as turn;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -76,7 +77,11 @@ async fn main() -> io::Result<()> {
 async fn join(url: &str, room: &str, offers: bool) -> io::Result<()> {
     let place =
         Place { url: websocket_url(url)?, room: room.to_owned(), name: "a second native peer".to_owned(), offers };
-    let native = Native::start(place, Arc::new(|what| println!("{what}")));
+    let servers = servers::of_page(host_of(url)?).await.unwrap_or_else(|error| {
+        println!("without STUN and TURN servers, as the demo does not name them: {error}");
+        Vec::new()
+    });
+    let native = Native::start(place, servers, Arc::new(|what| println!("{what}")));
     println!("joining the room {room} at {url}");
     println!("A line is said to the other side; /send MIB and /ask MIB move files; Ctrl-C stops.");
     let mut lines = typed_lines();
@@ -128,12 +133,14 @@ fn command_of(line: &str) -> Result<Option<Command>, String> {
 
 /// The signalling server's WebSocket door beside a page.
 fn websocket_url(page: &str) -> io::Result<String> {
+    Ok(format!("ws://{}/ws", host_of(page)?))
+}
+
+/// Where a page is: an address or a name, perhaps with a port.
+fn host_of(page: &str) -> io::Result<&str> {
     let refuse = |why: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{page}: {why}")));
     match page.split_once("://") {
-        Some(("http" | "ws", rest)) if !rest.is_empty() => {
-            let host = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-            Ok(format!("ws://{host}/ws"))
-        }
+        Some(("http" | "ws", rest)) if !rest.is_empty() => Ok(rest.split(['/', '?', '#']).next().unwrap_or(rest)),
         Some(("https" | "wss", _)) => refuse("the native peer of this demo speaks to its own server only, without TLS"),
         _ => refuse("a URL such as http://127.0.0.1:8080/ is wanted"),
     }
@@ -154,11 +161,12 @@ async fn host(arguments: &Arguments) -> io::Result<()> {
     let relay = if reachable.is_loopback() { outward } else { reachable };
     let turn = turn::Config { ip: reachable, port: arguments.turn_port, relay, ..turn::Config::default() };
     let turn = turn::Server::start(turn).await?;
+    let servers = servers::of(&turn);
     let signaling = Signaling::start(Config { limits: Limits { rooms: 64, ..Limits::default() }, admin_token: None });
     let config = json!({
         "room": ROOM,
         "offer": if arguments.offer { "peer" } else { "page" },
-        "iceServers": ice_servers(&turn),
+        "iceServers": &servers,
     });
     let app = page::router(config).merge(signaling.router());
     let port = listener.local_addr()?.port();
@@ -181,7 +189,7 @@ async fn host(arguments: &Arguments) -> io::Result<()> {
         name: "the native peer".to_owned(),
         offers: arguments.offer,
     };
-    let native = Native::start(place, narrate);
+    let native = Native::start(place, servers, narrate);
     // Whoever opens the page finds the native peer waiting.
     if !native.joined(STARTUP).await {
         return Err(io::Error::new(io::ErrorKind::TimedOut, "the native peer cannot join its room"));
@@ -197,19 +205,6 @@ async fn host(arguments: &Arguments) -> io::Result<()> {
     drop(turn);
     stopping.cancel();
     served.await.map_err(io::Error::other)?
-}
-
-/// The server as W3C's `RTCConfiguration` names it.
-fn ice_servers(turn: &turn::Server) -> Value {
-    let address = turn.address();
-    json!([
-        { "urls": [format!("stun:{address}")] },
-        {
-            "urls": [format!("turn:{address}?transport=udp"), format!("turn:{address}?transport=tcp")],
-            "username": turn::Server::USER,
-            "credential": turn.password(),
-        },
-    ])
 }
 
 fn url_of(ip: IpAddr, port: u16) -> String {

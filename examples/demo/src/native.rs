@@ -14,6 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::servers::Named;
 use crate::session::{Command, FAREWELL, Inbound, Session};
 use crate::signal::{News, Place, Signal};
 
@@ -32,11 +33,11 @@ pub(crate) struct Native {
 
 impl Native {
     /// Joins the room and stays there.
-    pub(crate) fn start(place: Place, narrate: Narrate) -> Self {
+    pub(crate) fn start(place: Place, servers: Vec<Named>, narrate: Narrate) -> Self {
         let (commands, _) = broadcast::channel(QUEUE);
         let (joining, joined) = watch::channel(false);
         let stop = CancellationToken::new();
-        let task = tokio::spawn(run(place, commands.clone(), stop.clone(), joining, narrate));
+        let task = tokio::spawn(run(place, servers, commands.clone(), stop.clone(), joining, narrate));
         Self { commands, stop, joined, task }
     }
 
@@ -61,6 +62,7 @@ impl Native {
 
 async fn run(
     place: Place,
+    servers: Vec<Named>,
     commands: broadcast::Sender<Command>,
     stop: CancellationToken,
     joined: watch::Sender<bool>,
@@ -109,6 +111,7 @@ async fn run(
                 name: name_of(&member),
                 us: place.name.clone(),
                 signal: signal.clone(),
+                servers: servers.clone(),
                 narrate: narrate.clone(),
             };
             sessions.spawn(session.run(offers, inbound, commands.subscribe(), stop.clone()));

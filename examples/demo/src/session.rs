@@ -18,6 +18,7 @@ use tracing::info;
 use crate::file::{self, TransferError, Verified};
 use crate::native::Narrate;
 use crate::protocol::{CHAT, ChatMessage, FILE, MAX_FILE, MAX_TEXT, text};
+use crate::servers::{Named, any_on_loopback};
 use crate::signal::Signal;
 
 /// How long the last word may take to be on its way.
@@ -59,6 +60,7 @@ pub(crate) struct Session {
     /// What we call ourselves.
     pub(crate) us: String,
     pub(crate) signal: Signal,
+    pub(crate) servers: Vec<Named>,
     pub(crate) narrate: Narrate,
 }
 
@@ -88,7 +90,7 @@ impl Session {
         stop: CancellationToken,
     ) {
         self.tell(if offers { "connecting, we make the offer" } else { "connecting, the other side makes the offer" });
-        let (peer, events) = match start() {
+        let (peer, events) = match start(&self.servers) {
             Ok(started) => started,
             Err(error) => return self.tell(&error.to_string()),
         };
@@ -129,13 +131,14 @@ impl Session {
     }
 }
 
-/// Binds on the machine's addresses, or if it has none but loopback, on that.
-fn start() -> Result<(Peer, Events), StartError> {
-    match Peer::builder().start() {
-        Err(StartError::NoAddress) => {
-            let loopback = InterfacePolicy { loopback: true, ..InterfacePolicy::default() };
-            Peer::builder().interfaces(loopback).start()
-        }
+/// Binds on the machine's addresses; on loopback too, if a server is there or there is no other.
+fn start(servers: &[Named]) -> Result<(Peer, Events), StartError> {
+    let start = |loopback| {
+        let interfaces = InterfacePolicy { loopback, ..InterfacePolicy::default() };
+        Peer::builder().interfaces(interfaces).servers(servers.iter().cloned()).start()
+    };
+    match start(any_on_loopback(servers)) {
+        Err(StartError::NoAddress) => start(true),
         started => started,
     }
 }
@@ -308,6 +311,7 @@ impl Talk<'_> {
                 return Err(End::Failed(why.unwrap_or_default()));
             }
             Event::ConnectionStateChange(ConnectionState::Closed) => return Err(End::Them),
+            Event::IceCandidateError(error) => self.session.tell(&format!("no candidate from {error}")),
             Event::SelectedPairChange(pair) => {
                 let (local, remote) = (&pair.local.candidate, &pair.remote);
                 let (ours, theirs) = (local.address, remote.address);

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -35,9 +35,10 @@ pub struct Config {
     /// Where relayed addresses are: an address of this machine. Where it is not a loopback address, nothing is relayed to
     /// those. 127.0.0.1.
     pub relay: IpAddr,
-    /// Whether to listen for TLS too, and at which port; 0 leaves it to the system. The certificate is made for the
-    /// occasion and says `localhost` and the address.
+    /// Whether to listen for TLS too, and at which port; 0 leaves it to the system.
     pub tls_port: Option<u16>,
+    /// Who it is in TLS. One is made if there is none, which says `localhost` and the address.
+    pub identity: Option<Identity>,
     /// The password of the only user; one is made if there is none.
     pub password: Option<String>,
 }
@@ -45,16 +46,30 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         let ip = IpAddr::from([127, 0, 0, 1]);
-        Self { ip, port: 0, relay: ip, tls_port: None, password: None }
+        Self { ip, port: 0, relay: ip, tls_port: None, identity: None, password: None }
+    }
+}
+
+/// A certificate that vouches for itself, with its key.
+#[derive(Debug)]
+pub struct Identity {
+    certificate: CertificateDer<'static>,
+    key: PrivatePkcs8KeyDer<'static>,
+}
+
+impl Clone for Identity {
+    fn clone(&self) -> Self {
+        Self { certificate: self.certificate.clone(), key: self.key.clone_key() }
     }
 }
 
 /// A running server. It stops soon after it is dropped.
 #[derive(Debug)]
 pub struct Server {
-    address: SocketAddr,
-    tls: Option<(SocketAddr, CertificateDer<'static>)>,
+    /// As it is, with the ports that it has and what was made for it.
+    config: Config,
     password: String,
+    allocations: watch::Receiver<usize>,
     tasks: JoinSet<()>,
 }
 
@@ -66,18 +81,20 @@ impl Server {
     ///
     /// # Errors
     /// When an address cannot be bound, or the system gives no random numbers.
-    pub async fn start(config: Config) -> io::Result<Self> {
+    pub async fn start(mut config: Config) -> io::Result<Self> {
         let (udp, tcp) = bind(config.ip, config.port).await?;
         let address = udp.local_addr()?;
-        let password = match config.password {
-            Some(password) => password,
-            None => random_text()?,
+        config.port = address.port();
+        let password = match &config.password {
+            Some(password) => password.clone(),
+            None => config.password.insert(random_text()?).clone(),
         };
         let mut tasks = JoinSet::new();
+        let (count, allocations) = watch::channel(0);
         let shell = |transport, address, front| {
             let mut server = TurnServer::new(transport, address, REALM.to_owned());
             server.add_user(Self::USER.to_owned(), password.clone());
-            Shell::new(server, address, front, config.relay)
+            Shell::new(server, address, front, config.relay, count.clone())
         };
 
         let (inputs, queue) = mpsc::channel(QUEUE);
@@ -90,35 +107,51 @@ impl Server {
         tasks.spawn(streams::accept(tcp, None, inputs.clone()));
         tasks.spawn(shell(TransportType::Tcp, address, streams()).run(inputs, queue));
 
-        let mut tls = None;
-        if let Some(port) = config.tls_port {
-            let listener = TcpListener::bind((config.ip, port)).await?;
+        if let Some(port) = &mut config.tls_port {
+            let listener = TcpListener::bind((config.ip, *port)).await?;
             let address = listener.local_addr()?;
-            let (acceptor, certificate) = identity(config.ip)?;
+            *port = address.port();
+            let identity = match &config.identity {
+                Some(identity) => identity,
+                None => config.identity.insert(Identity::of(config.ip)?),
+            };
+            let acceptor = identity.acceptor()?;
             let (inputs, queue) = mpsc::channel(QUEUE);
             tasks.spawn(streams::accept(listener, Some(acceptor), inputs.clone()));
             tasks.spawn(shell(TransportType::Tcp, address, streams()).run(inputs, queue));
-            tls = Some((address, certificate));
         }
-        Ok(Self { address, tls, password, tasks })
+        Ok(Self { config, password, allocations, tasks })
     }
 
     /// Where it listens for UDP and for TCP.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        SocketAddr::new(self.config.ip, self.config.port)
     }
 
     /// Where it listens for TLS, and the certificate that vouches for it.
     #[must_use]
     pub fn tls(&self) -> Option<(SocketAddr, &CertificateDer<'static>)> {
-        self.tls.as_ref().map(|(address, certificate)| (*address, certificate))
+        let identity = self.config.identity.as_ref()?;
+        Some((SocketAddr::new(self.config.ip, self.config.tls_port?), &identity.certificate))
+    }
+
+    /// What starts the same server again, at the same ports, once it has stopped.
+    #[must_use]
+    pub fn config(&self) -> Config {
+        self.config.clone()
     }
 
     /// The user's password.
     #[must_use]
     pub fn password(&self) -> &str {
         &self.password
+    }
+
+    /// How many relayed addresses are lent now, and as that changes.
+    #[must_use]
+    pub fn allocations(&self) -> watch::Receiver<usize> {
+        self.allocations.clone()
     }
 
     /// Stops it, and waits until its ports are free again.
@@ -146,16 +179,20 @@ fn random_text() -> io::Result<String> {
     Ok(secret.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// A certificate that vouches for itself.
-fn identity(ip: IpAddr) -> io::Result<(TlsAcceptor, CertificateDer<'static>)> {
-    let names = ["localhost".to_owned(), ip.to_string()];
-    let rcgen::CertifiedKey { cert, signing_key } =
-        rcgen::generate_simple_self_signed(names).map_err(io::Error::other)?;
-    let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
-    let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
-    let versions = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?;
-    let config = versions.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key.into());
-    Ok((TlsAcceptor::from(Arc::new(config.map_err(io::Error::other)?)), cert.der().clone()))
+impl Identity {
+    fn of(ip: IpAddr) -> io::Result<Self> {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), ip.to_string()]);
+        let rcgen::CertifiedKey { cert, signing_key } = made.map_err(io::Error::other)?;
+        Ok(Self { certificate: cert.der().clone(), key: signing_key.serialize_der().into() })
+    }
+
+    fn acceptor(&self) -> io::Result<TlsAcceptor> {
+        let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+        let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let Self { certificate, key } = self.clone();
+        let config = versions
+            .and_then(|versions| versions.with_no_client_auth().with_single_cert(vec![certificate], key.into()))
+            .map_err(io::Error::other)?;
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
 }

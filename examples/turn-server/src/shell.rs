@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 use tracing::debug;
@@ -63,11 +63,14 @@ impl Drop for Stream {
 struct Relay {
     socket: Arc<UdpSocket>,
     reader: AbortHandle,
+    /// How many there are.
+    count: watch::Sender<usize>,
 }
 
 impl Drop for Relay {
     fn drop(&mut self) {
         self.reader.abort();
+        self.count.send_modify(|count| *count -= 1);
     }
 }
 
@@ -79,12 +82,19 @@ pub(crate) struct Shell {
     /// Where relayed addresses are.
     relay: IpAddr,
     relays: BTreeMap<SocketAddr, Relay>,
+    count: watch::Sender<usize>,
     started: std::time::Instant,
 }
 
 impl Shell {
-    pub(crate) fn new(server: TurnServer, address: SocketAddr, front: Front, relay: IpAddr) -> Self {
-        Self { server, address, front, relay, relays: BTreeMap::new(), started: std::time::Instant::now() }
+    pub(crate) fn new(
+        server: TurnServer,
+        address: SocketAddr,
+        front: Front,
+        relay: IpAddr,
+        count: watch::Sender<usize>,
+    ) -> Self {
+        Self { server, address, front, relay, relays: BTreeMap::new(), count, started: std::time::Instant::now() }
     }
 
     /// Goes on until it is aborted.
@@ -198,7 +208,8 @@ impl Shell {
         };
         let (socket, address) = bound.await.map_err(|_| SocketAllocateError::InsufficientCapacity)?;
         let reader = tokio::spawn(read_datagrams(socket.clone(), address, inputs.clone())).abort_handle();
-        self.relays.insert(address, Relay { socket, reader });
+        self.count.send_modify(|count| *count += 1);
+        self.relays.insert(address, Relay { socket, reader, count: self.count.clone() });
         Ok(address)
     }
 

@@ -229,7 +229,7 @@ impl Agent {
         if now < self.next_check_at {
             return false;
         }
-        let asked = self.gathering.wants_turn() && self.gathering.take_turn(&mut self.paths, now);
+        let asked = self.gathering.wants_turn() && self.gathering.take_turn(self.pacing, &mut self.paths, now);
         if asked {
             self.next_check_at = now + self.pacing;
         }

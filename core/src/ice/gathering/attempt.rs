@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use super::{
-    Answer, Binding, Client, Family, Gathering, GatheringError, Incoming, Instant, Message, NEXT_ADDRESS, Outcome,
-    Path, PathId, Paths, Protocol, Query, QueryId, ServerOutcome, Transport, turn,
+    Answer, Binding, Client, Duration, Family, Gathering, GatheringError, Incoming, Instant, Message, NEXT_ADDRESS,
+    Outcome, Path, PathId, Paths, Protocol, Query, QueryId, RetransmissionConfig, ServerOutcome, Transport, turn,
 };
 use crate::ice::Event;
 
@@ -34,9 +34,18 @@ pub(super) struct Attempt {
     pub(super) is_open: bool,
     /// What it asks for is not wanted any more.
     pub(super) is_dismissed: bool,
+    /// It asks for less than the question did, and says nothing of that.
+    pub(super) is_spare: bool,
     pub(super) asks: Asks,
     /// When its timer is set to go off; perhaps too early.
     pub(super) due: Option<Instant>,
+}
+
+impl Attempt {
+    /// Whether its question waits for what comes of it.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.is_dismissed && !self.is_spare
+    }
 }
 
 #[derive(Debug)]
@@ -51,13 +60,14 @@ pub(super) enum Asks {
 
 impl Gathering {
     /// Asks the next address of a server. Gives whether it was asked.
-    pub(super) fn begin_attempt<T>(&mut self, id: QueryId, paths: &mut Paths<T>, now: Instant) -> bool {
+    pub(super) fn begin_attempt<T>(&mut self, id: QueryId, rto: Duration, paths: &mut Paths<T>, now: Instant) -> bool {
         let Some(query) = self.queries.get_mut(&id) else { return false };
         let (local, transport, relays) = (query.local(), query.uri().transport, query.uri().relays());
+        let retransmission = RetransmissionConfig { rto, ..self.retransmission };
         let mut addresses = core::mem::take(&mut query.addresses);
         let (mut next, mut same) = (None, None);
         while let Some(server) = addresses.pop_front() {
-            match self.asks_already(path_to(server, local, transport.is_stream()), relays, None, paths) {
+            match self.asks_already((server, local, transport.is_stream()), relays, None, paths) {
                 Some(other) => same = Some(other),
                 None => {
                     next = Some(server);
@@ -80,7 +90,7 @@ impl Gathering {
             Some(credentials) => {
                 let config = turn::Config {
                     family: Family::Both,
-                    retransmission: self.retransmission,
+                    retransmission,
                     stream_patience: self.patience,
                     ..turn::Config::new(server, transport, credentials.clone())
                 };
@@ -95,27 +105,67 @@ impl Gathering {
                 }
             }
             None if transport.is_stream() => Asks::Binding(Binding::over_stream(self.patience)),
-            None => Asks::Binding(Binding::over_udp(self.retransmission)),
+            None => Asks::Binding(Binding::over_udp(retransmission)),
         };
-        let path = paths.intern(path_to(server, local, transport.is_stream()));
-        self.make_way(path, paths, now);
-        let attempt = AttemptId(self.next_attempt);
-        self.next_attempt += 1;
-        let is_stream = transport.is_stream();
-        let is_open = !is_stream;
-        let made = Attempt { query: id, server, local, path, is_stream, is_open, is_dismissed: false, asks, due: None };
-        self.attempts.insert(attempt, made);
         self.set_query_timer(id);
-        self.listen(attempt, path, paths);
-        if let Some(Attempt { asks: Asks::Binding(binding), .. }) = self.attempts.get_mut(&attempt) {
+        self.make_attempt(id, (server, local), transport.is_stream(), asks, paths, now);
+        true
+    }
+
+    /// Asks a server that has lent us nothing for our own address at least (RFC 8445 section 5.1.1.2).
+    pub(super) fn ask_for_less<T>(&mut self, id: AttemptId, paths: &mut Paths<T>, now: Instant) {
+        let Some(&Attempt { query, server, local, is_stream, .. }) = self.attempts.get(&id) else { return };
+        let is_asked =
+            |other: &Attempt| matches!(other.asks, Asks::Binding(_)) && (other.server, other.local) == (server, local);
+        let is_named = self.queries.get(&query).is_some_and(|query| self.is_named(query));
+        if is_stream || !is_named || self.base_at(local).is_none() || self.attempts.values().any(is_asked) {
+            return;
+        }
+        // It has just answered, so it need not be waited for long.
+        let rto = self.retransmission.rto;
+        let asks = Asks::Binding(Binding::over_udp(RetransmissionConfig { rto, rc: 3, rm: 1 }));
+        let made = self.make_attempt(query, (server, local), false, asks, paths, now);
+        if let Some(made) = self.attempts.get_mut(&made) {
+            made.is_spare = true;
+        }
+    }
+
+    fn make_attempt<T>(
+        &mut self,
+        query: QueryId,
+        (server, local): (SocketAddr, SocketAddr),
+        is_stream: bool,
+        asks: Asks,
+        paths: &mut Paths<T>,
+        now: Instant,
+    ) -> AttemptId {
+        let id = AttemptId(self.next_attempt);
+        self.next_attempt += 1;
+        let path = paths.intern(path_to(server, local, is_stream, id));
+        self.make_way(path, paths, now);
+        let made = Attempt {
+            query,
+            server,
+            local,
+            path,
+            is_stream,
+            is_open: !is_stream,
+            is_dismissed: false,
+            is_spare: false,
+            asks,
+            due: None,
+        };
+        self.attempts.insert(id, made);
+        self.listen(id, path, paths);
+        if let Some(Attempt { asks: Asks::Binding(binding), .. }) = self.attempts.get_mut(&id) {
             if is_stream {
-                self.open_stream(attempt, None, server);
+                self.open_stream(id, None, server);
             } else {
                 binding.ask(&mut self.rng, now);
             }
         }
-        self.touched(attempt, paths, now);
-        true
+        self.touched(id, paths, now);
+        id
     }
 
     /// Gives a message from a path to who listens there.
@@ -190,8 +240,11 @@ impl Gathering {
         now: Instant,
     ) {
         let Some(attempt) = self.attempts.get(&id) else { return };
-        let (query, server) = (attempt.query, attempt.server);
+        let (query, server, is_spare) = (attempt.query, attempt.server, attempt.is_spare);
         self.drop_attempt(id, paths, now);
+        if is_spare {
+            return;
+        }
         if let Some(query) = self.queries.get_mut(&query) {
             query.note(GatheringError { server: Some(server), ..query.error(code, text) });
         }
@@ -200,8 +253,9 @@ impl Gathering {
 
     /// Does what an attempt asks for after it was called.
     pub(super) fn touched<T>(&mut self, id: AttemptId, paths: &mut Paths<T>, now: Instant) {
-        while let Some(Attempt { asks: Asks::Relay(client), .. }) = self.attempts.get_mut(&id) {
-            let Some(event) = client.poll_event() else { break };
+        while let Some(Attempt { asks: Asks::Relay(client), .. }) = self.attempts.get_mut(&id)
+            && let Some(event) = client.poll_event()
+        {
             self.handle_relay_event(id, event, paths, now);
         }
         if let Some(attempt) = self.attempts.get(&id) {
@@ -282,10 +336,10 @@ impl Gathering {
         }
     }
 
-    /// Who asks for the same on this path, or has its stream.
+    /// Who asks this server for the same, from there and in the same manner.
     pub(super) fn asks_already<T>(
         &self,
-        asked: Path,
+        (server, local, is_stream): (SocketAddr, SocketAddr, bool),
         relays: bool,
         but: Option<AttemptId>,
         paths: &Paths<T>,
@@ -295,8 +349,11 @@ impl Gathering {
                 Asks::Binding(_) => !relays,
                 Asks::Relay(_) | Asks::Away => relays,
             };
-            let is_there = paths.get(other.path) == Some(asked);
-            Some(id) != but && !other.is_dismissed && is_there && (asks_the_same || other.is_stream)
+            let asked = paths.get(other.path).map(|path| path.remote);
+            // Streams have ports of their own.
+            let is_from_there = if is_stream { other.local.ip() == local.ip() } else { other.local == local };
+            let is_same = is_from_there && (asked, other.is_stream) == (Some(server), is_stream);
+            Some(id) != but && other.is_wanted() && asks_the_same && is_same
         };
         self.attempts.iter().find(|&(&id, other)| is_it(id, other)).map(|(&id, _)| id)
     }
@@ -378,9 +435,11 @@ impl Gathering {
         match answer {
             // Behind a NAT64 it is of the other family.
             Answer::Mapped(mapped) => {
-                self.take_mapped(query, id, mapped, now);
-                for other in self.attempts_of(query).into_iter().filter(|&other| other != id) {
-                    self.dismiss(other, paths, now);
+                if !attempt.is_spare {
+                    self.take_mapped(query, id, mapped, now);
+                    for other in self.attempts_of(query).into_iter().filter(|&other| other != id) {
+                        self.dismiss(other, paths, now);
+                    }
                 }
                 if is_stream {
                     // All is said, and a stream's address is of no use for datagrams.
@@ -428,10 +487,13 @@ impl Gathering {
     }
 }
 
-/// Over a stream the local port is the system's to choose.
-pub(super) fn path_to(server: SocketAddr, local: SocketAddr, is_stream: bool) -> Path {
+/// Over a stream the local port is the system's to choose. What stands for it tells streams to one server apart; it is
+/// never that of an active candidate.
+pub(super) fn path_to(server: SocketAddr, local: SocketAddr, is_stream: bool, id: AttemptId) -> Path {
+    const FIRST: u32 = 10;
     if is_stream {
-        Path { protocol: Protocol::Tcp, local: SocketAddr::new(local.ip(), 0), remote: server }
+        let port = FIRST + id.0 % (u32::from(u16::MAX) - FIRST);
+        Path { protocol: Protocol::Tcp, local: SocketAddr::new(local.ip(), port as u16), remote: server }
     } else {
         Path { protocol: Protocol::Udp, local, remote: server }
     }

@@ -7,6 +7,7 @@
 mod attempt;
 mod binding;
 mod names;
+mod nat64;
 mod query;
 mod relay;
 mod report;
@@ -25,7 +26,7 @@ use query::{NEXT_ADDRESS, Query, QueryId, Rank};
 pub use names::ResolveId;
 pub use report::{GatheringError, GatheringState, ServerOutcome, ServerReport};
 
-use super::{Event, Server, ServerHost, go_together};
+use super::{Event, Server, ServerHost, go_together, scaled_rto};
 use crate::nat::{Mapping, Observation};
 use crate::path::{Path, PathId, Paths, Protocol};
 use crate::rng::{Rng, Seed};
@@ -235,12 +236,15 @@ impl Gathering {
     }
 
     /// Asks one question, if there is one to ask.
-    pub(super) fn take_turn<T>(&mut self, paths: &mut Paths<T>, now: Instant) -> bool {
+    pub(super) fn take_turn<T>(&mut self, pacing: Duration, paths: &mut Paths<T>, now: Instant) -> bool {
         if self.leaves_at.is_some() {
             return false;
         }
+        // RFC 8445 section 14.3.
+        let open = self.queries.values().filter(|query| query.is_open()).count();
+        let rto = scaled_rto(self.retransmission.rto, pacing, open);
         while let Some(rank) = self.waiting.pop_first() {
-            if self.begin_attempt(rank.id(), paths, now) {
+            if self.begin_attempt(rank.id(), rto, paths, now) {
                 return true;
             }
         }
@@ -250,7 +254,7 @@ impl Gathering {
     /// The addresses of a name.
     pub(super) fn handle_resolved(&mut self, request: ResolveId, addresses: &[IpAddr], now: Instant) {
         let Some(name) = self.names.answer(request, addresses) else { return };
-        let is_named = |query: &Query| query.uri().host == ServerHost::Name(name.clone());
+        let is_named = |query: &Query| query.name() == Some(name.as_str());
         let waits = self.queries.iter().filter(|(_, query)| {
             query.is_open() && query.began.is_none() && query.addresses.is_empty() && is_named(query)
         });
@@ -524,10 +528,11 @@ impl Gathering {
         if self.queries.values().any(|query| (query.uri(), query.base) == (server.uri(), base.address)) {
             return;
         }
-        if let ServerHost::Address(address) = server.uri().host
-            && !go_together(base.address.ip(), address)
-        {
-            return;
+        match server.uri().host {
+            ServerHost::Address(address) if go_together(base.address.ip(), address) => {}
+            ServerHost::Address(IpAddr::V4(_)) if self.may_translate(base.address.ip()) => {}
+            ServerHost::Address(_) => return,
+            ServerHost::Name(_) => {}
         }
         if self.queries.len() >= MAX_QUERIES {
             let uri = server.uri().clone();
@@ -547,20 +552,24 @@ impl Gathering {
     fn direct(&mut self, id: QueryId, now: Instant) {
         let Some(query) = self.queries.get(&id) else { return };
         let (base, port) = (query.base, query.uri().port.get());
-        let addresses: &[IpAddr] = match &query.uri().host {
-            ServerHost::Address(address) => core::slice::from_ref(address),
-            ServerHost::Name(name) => match self.names.get(name) {
-                Some(addresses) => addresses,
+        let name = match query.name() {
+            Some(name) => match self.names.get(name) {
+                Some(addresses) => Some(addresses),
                 None => {
-                    let name = name.clone();
-                    if let Some(request) = self.names.ask(&name) {
-                        self.outcomes.push_back(Outcome::Tell(Event::Resolve { request, name }));
-                    }
-                    return self.set_query_timer(id);
+                    let name = name.to_owned();
+                    return self.resolve(id, name);
                 }
             },
+            None => None,
         };
-        let is_unknown = addresses.is_empty();
+        let (addresses, is_unknown) = match (&query.uri().host, name) {
+            (ServerHost::Address(IpAddr::V4(server)), Some(resolved)) => (nat64::synthesise(resolved, *server), false),
+            (ServerHost::Address(address), _) => (vec![*address], false),
+            (ServerHost::Name(_), resolved) => {
+                let resolved = resolved.unwrap_or_default();
+                (resolved.to_vec(), resolved.is_empty())
+            }
+        };
         let fitting = addresses.iter().filter(|address| is_server(**address) && go_together(base.ip(), **address));
         let fitting: VecDeque<SocketAddr> =
             fitting.take(MAX_ADDRESSES).map(|&address| SocketAddr::new(address, port)).collect();
@@ -573,6 +582,21 @@ impl Gathering {
             query.addresses = fitting;
             self.go_on(id, now);
         }
+    }
+
+    /// Has a name resolved that a question waits for.
+    fn resolve(&mut self, id: QueryId, name: String) {
+        if let Some(request) = self.names.ask(&name) {
+            self.outcomes.push_back(Outcome::Tell(Event::Resolve { request, name }));
+        }
+        self.set_query_timer(id);
+    }
+
+    /// Whether a server of IPv4 may be reached from a base all the same: the machine seems to have IPv6 alone, and then
+    /// there may be a NAT64.
+    fn may_translate(&self, base: IpAddr) -> bool {
+        let is_global = matches!(base, IpAddr::V6(v6) if !v6.is_loopback() && !v6.is_unicast_link_local());
+        is_global && !self.bases.iter().any(|base| base.address.is_ipv4())
     }
 
     /// Has the next address of a server asked, or ends the question if there is none and nothing is under way.
@@ -656,15 +680,11 @@ impl Gathering {
     fn reopen(&mut self, id: QueryId, now: Instant) {
         let Some(query) = self.queries.get_mut(&id) else { return };
         query.reopen(now + self.patience);
-        if let ServerHost::Name(name) = &query.uri().host {
-            let name = name.clone();
+        match query.name().map(str::to_owned) {
             // It may have moved.
-            if let Some(request) = self.names.ask(&name) {
-                self.outcomes.push_back(Outcome::Tell(Event::Resolve { request, name }));
-            }
-            return self.set_query_timer(id);
+            Some(name) => self.resolve(id, name),
+            None => self.direct(id, now),
         }
-        self.direct(id, now);
     }
 
     /// Tries a question again as if it had not been asked before.
@@ -697,7 +717,7 @@ impl Gathering {
     }
 
     fn is_under_way(&self, id: QueryId) -> bool {
-        self.attempts.values().any(|attempt| attempt.query == id && !attempt.is_dismissed)
+        self.attempts.values().any(|attempt| attempt.query == id && attempt.is_wanted())
     }
 
     fn set_query_timer(&mut self, id: QueryId) {

@@ -4,8 +4,9 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use super::nat64::IPV4_ONLY;
 use super::{AttemptId, GatheringError, ServerOutcome};
-use crate::ice::{Server, ServerUri};
+use crate::ice::{Server, ServerHost, ServerUri};
 use crate::time::Instant;
 use crate::turn::Transport;
 
@@ -101,6 +102,15 @@ impl Query {
 
     pub(super) fn uri(&self) -> &ServerUri {
         self.server.uri()
+    }
+
+    /// The name that is to be resolved before it can be asked.
+    pub(super) fn name(&self) -> Option<&str> {
+        match &self.uri().host {
+            ServerHost::Name(name) => Some(name),
+            ServerHost::Address(address) if address.is_ipv4() && self.base.is_ipv6() => Some(IPV4_ONLY),
+            ServerHost::Address(_) => None,
+        }
     }
 
     pub(super) fn rank(&self, id: QueryId) -> Rank {

@@ -132,14 +132,14 @@ impl Gathering {
     /// The server is at another address.
     fn move_to<T>(&mut self, id: AttemptId, server: SocketAddr, paths: &mut Paths<T>, now: Instant) {
         let Some(attempt) = self.attempts.get(&id) else { return };
-        let asked = path_to(server, attempt.local, attempt.is_stream);
-        if let Some(other) = self.asks_already(asked, true, Some(id), paths) {
+        let (local, is_stream) = (attempt.local, attempt.is_stream);
+        if let Some(other) = self.asks_already((server, local, is_stream), true, Some(id), paths) {
             // Others have come there before.
             let query = attempt.query;
             self.drop_attempt(id, paths, now);
             return self.leave_to(query, other, now);
         }
-        let path = paths.intern(asked);
+        let path = paths.intern(path_to(server, local, is_stream, id));
         self.make_way(path, paths, now);
         self.listen(id, path, paths);
         if let Some(query) = self.queries.get_mut(&self.attempts[&id].query) {
@@ -218,6 +218,9 @@ impl Gathering {
                 self.waiting.remove(&rank);
             }
             return self.drop_attempt(id, paths, now);
+        }
+        if failure.code() != GatheringError::UNREACHABLE {
+            self.ask_for_less(id, paths, now);
         }
         self.attempt_failed(id, failure.code(), failure.to_string(), paths, now);
     }

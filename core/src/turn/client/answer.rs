@@ -24,9 +24,13 @@ impl Client {
     pub(super) fn handle_answer(&mut self, answer: &Message<'_>, from: Option<DataStream>, now: Instant) {
         if let Some((transaction, refusal)) = self.take_answered(answer, from, now) {
             self.heard_at = now;
-            match refusal {
-                Some(refusal) => self.refused(&transaction, refusal, answer, now),
-                None => self.succeeded(&transaction, answer, now),
+            match (answer.not_understood(), refusal) {
+                (Some(kind), _) => {
+                    self.counters.unexpected += 1;
+                    self.conclude(transaction.purpose, Outcome::NotUnderstood(kind), transaction.begun, now);
+                }
+                (None, Some(refusal)) => self.refused(&transaction, refusal, answer, now),
+                (None, None) => self.succeeded(&transaction, answer, now),
             }
         }
         self.settle(now);
@@ -257,15 +261,15 @@ impl Client {
             self.refresh_at(now);
         }
         match (purpose, outcome) {
+            (Purpose::Allocate, Outcome::NotUnderstood(kind)) if !self.is_abandoned() => {
+                // Whatever it means, the server may have made one.
+                self.events.push_back(Event::Failed(Failure::NotUnderstood(kind)));
+                self.release(false, now);
+            }
             (Purpose::Allocate, outcome) => self.not_allocated(outcome),
             (Purpose::Release, _) => self.released(),
-            (Purpose::Refresh, Outcome::Refused(refusal)) => {
-                if let Phase::Allocated(allocation) = &mut self.phase {
-                    let left = allocation.expires_at.saturating_duration_since(now);
-                    allocation.refresh_at = Some(now + (left / 2).max(Duration::from_secs(1)));
-                    allocation.refusal = Some(refusal);
-                }
-            }
+            (Purpose::Refresh, Outcome::Refused(refusal)) => self.not_refreshed(Some(refusal), now),
+            (Purpose::Refresh, Outcome::NotUnderstood(_)) => self.not_refreshed(None, now),
             (Purpose::Refresh, Outcome::Unanswered { is_violated }) => {
                 if self.heard_at > begun {
                     self.refresh_at(now);
@@ -282,6 +286,10 @@ impl Client {
                 }
                 self.drop_held(peer);
             }
+            (Purpose::Permit(peer), Outcome::NotUnderstood(_)) => {
+                self.peers.permission_unanswered(peer);
+                self.drop_held(peer);
+            }
             (Purpose::Permit(peer), Outcome::Unanswered { .. }) => {
                 self.peers.permission_unanswered(peer);
                 self.drop_held(peer);
@@ -296,6 +304,7 @@ impl Client {
                     self.events.push_back(Event::ChannelRefused(peer, refusal));
                 }
             }
+            (Purpose::Bind(_, peer), Outcome::NotUnderstood(_)) => self.peers.channel_unanswered(peer, now),
             (Purpose::Bind(_, peer), Outcome::Unanswered { .. }) => {
                 self.peers.channel_unanswered(peer, now);
                 self.refresh_at(now);
@@ -303,6 +312,15 @@ impl Client {
             (Purpose::Connect(stream, _) | Purpose::Join(stream, _), outcome) => {
                 self.data_stream_failed(stream, outcome.into());
             }
+        }
+    }
+
+    /// It is tried again when half of the time that is left has passed.
+    fn not_refreshed(&mut self, refusal: Option<Refusal>, now: Instant) {
+        if let Phase::Allocated(allocation) = &mut self.phase {
+            let left = allocation.expires_at.saturating_duration_since(now);
+            allocation.refresh_at = Some(now + (left / 2).max(Duration::from_secs(1)));
+            allocation.refusal = refusal;
         }
     }
 

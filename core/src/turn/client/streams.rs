@@ -45,7 +45,7 @@ impl Client {
             return Err(SendError::Connected(peer));
         }
         let stream = self.streams.add(peer, State::Connecting).ok_or(SendError::Full)?;
-        self.request(Purpose::Connect(stream, peer), 0, now);
+        self.request_in_turn(Purpose::Connect(stream, peer), now);
         self.settle(now);
         Ok(stream)
     }
@@ -75,7 +75,7 @@ impl Client {
             && let State::Opening { id, .. } = known.state
         {
             known.state = State::Binding(Default::default());
-            self.request(Purpose::Join(stream, id), 0, now);
+            self.request_in_turn(Purpose::Join(stream, id), now);
         }
         self.settle(now);
     }
@@ -209,6 +209,7 @@ impl Client {
     fn forget_data_stream(&mut self, stream: DataStream, is_ours_to_close: bool) -> bool {
         let Some(known) = self.streams.remove(stream) else { return false };
         self.transactions.retain(|_, transaction| transaction.purpose.stream() != Some(stream));
+        self.queue.retain(|purpose| purpose.stream() != Some(stream));
         if is_ours_to_close && known.state.has_stream() {
             self.events.push_back(Event::CloseDataStream(stream));
         }

@@ -74,6 +74,11 @@ impl Client {
             self.request(Purpose::Refresh, 0, now);
         }
         while let Some(purpose) = self.peers.due(may_ask, now) {
+            self.request_in_turn(purpose, now);
+        }
+        while self.has_turn()
+            && let Some(purpose) = self.queue.pop_front()
+        {
             self.request(purpose, 0, now);
         }
         if self.keepalive_at().is_some_and(|at| now >= at) {

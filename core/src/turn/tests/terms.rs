@@ -38,6 +38,7 @@ impl Server {
         }
         let optional = [
             (AttributeType::ADDITIONAL_ADDRESS_FAMILY, self.knows_additional),
+            (AttributeType(0x8032), false),
             (AttributeType::SOFTWARE, false),
             (AttributeType::LIFETIME, false),
         ];

@@ -155,6 +155,8 @@ fn a_server_that_was_taken_out_is_not_asked_again() {
     let asked = bench.take_one("198.51.100.3:3478");
     bench.refuse(&asked, 403);
     assert_eq!(bench.codes(), [500, 403]);
+    let for_our_address = bench.take_one("198.51.100.3:3478");
+    bench.refuse(&for_our_address, 500);
     bench.call(|agent, now| agent.set_servers(Vec::new(), now));
     assert_eq!(bench.candidates(CandidateKind::Relayed), [address(RELAYED)], "what it has lent stays");
     bench.call(|agent, now| {
@@ -263,6 +265,23 @@ fn a_second_name_of_a_server_is_used_where_the_first_has_failed() {
     bench.allocate(TURN, RELAYED, MAPPED);
     assert!(matches!(bench.outcome("turn:two.example"), ServerOutcome::Answered { .. }));
     assert_eq!(bench.states(), [GatheringState::Gathering, GatheringState::Complete]);
+}
+
+#[test]
+fn a_relay_that_refuses_tells_our_address_at_least() {
+    let mut bench = Bench::asking(&["turn:198.51.100.2"]);
+    bench.millis(100);
+    let asked = bench.take_one(TURN);
+    bench.refuse(&asked, 486);
+    let asked = bench.take_one(TURN);
+    assert!(asked.bytes.starts_with(&[0, 1]));
+    bench.answer(&asked, Class::Success, |writer| {
+        writer.xor_address(AttributeType::XOR_MAPPED_ADDRESS, address(MAPPED));
+    });
+    assert_eq!(bench.candidates(CandidateKind::ServerReflexive), [address(MAPPED)]);
+    assert_eq!(bench.codes(), [486]);
+    bench.seconds(15);
+    assert!(bench.take_one(TURN).bytes.starts_with(&[0, 1]), "the mapping is kept");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Two codecs, one wire: what `frazil::stun` writes, `stun-types` reads, and the other way round.
 
+mod turn;
+
 use std::net::{IpAddr, SocketAddr};
 
 use frazil::stun::{
@@ -38,8 +40,6 @@ impl Sample {
                 attributes.push((kind, core::iter::repeat_with(|| rng.u8(..)).take(len).collect()));
             }
         }
-        let ip =
-            if rng.bool() { IpAddr::from(rng.u32(..).to_be_bytes()) } else { IpAddr::from(rng.u128(..).to_be_bytes()) };
         let text = |rng: &mut fastrand::Rng, len| core::iter::repeat_with(|| rng.alphanumeric()).take(len).collect();
         let (reason_len, password_len) = (rng.usize(..60), rng.usize(22..=256));
         Self {
@@ -47,7 +47,7 @@ impl Sample {
             method: rng.u16(..1 << 12),
             id: rng.u128(..).to_be_bytes()[4..].try_into().unwrap(),
             attributes,
-            address: SocketAddr::new(ip, rng.u16(..)),
+            address: random_address(rng),
             error: (rng.u16(300..700), text(rng, reason_len)),
             password: rng.bool().then(|| text(rng, password_len)),
             fingerprint: rng.bool(),
@@ -55,18 +55,11 @@ impl Sample {
     }
 
     fn their_class(&self) -> MessageClass {
-        match self.class {
-            Class::Request => MessageClass::Request,
-            Class::Indication => MessageClass::Indication,
-            Class::Success => MessageClass::Success,
-            Class::Error => MessageClass::Error,
-        }
+        their_class(self.class)
     }
 
     fn their_id(&self) -> theirs::TransactionId {
-        let mut wide = [0; 16];
-        wide[4..].copy_from_slice(&self.id);
-        u128::from_be_bytes(wide).into()
+        their_id(self.id)
     }
 
     fn written_by_us(&self) -> Vec<u8> {
@@ -138,6 +131,27 @@ impl Sample {
             assert_eq!(message.check_integrity(&IntegrityKey::new(password.as_bytes())), Ok(()));
         }
     }
+}
+
+fn random_address(rng: &mut fastrand::Rng) -> SocketAddr {
+    let ip =
+        if rng.bool() { IpAddr::from(rng.u32(..).to_be_bytes()) } else { IpAddr::from(rng.u128(..).to_be_bytes()) };
+    SocketAddr::new(ip, rng.u16(..))
+}
+
+fn their_class(class: Class) -> MessageClass {
+    match class {
+        Class::Request => MessageClass::Request,
+        Class::Indication => MessageClass::Indication,
+        Class::Success => MessageClass::Success,
+        Class::Error => MessageClass::Error,
+    }
+}
+
+fn their_id(id: [u8; 12]) -> theirs::TransactionId {
+    let mut wide = [0; 16];
+    wide[4..].copy_from_slice(&id);
+    u128::from_be_bytes(wide).into()
 }
 
 fn credentials(password: &str) -> MessageIntegrityCredentials {

@@ -1,0 +1,131 @@
+//! What was found out, for a person.
+
+use std::fmt::Display;
+
+use frazil::ice::{ServerOutcome, ServerReport};
+use frazil::nat::Unknown;
+
+use crate::survey::{Listed, Nat, Source, Survey};
+use crate::table::Table;
+
+/// How it looks.
+#[derive(Clone, Copy)]
+pub(crate) struct Style {
+    /// Headings are.
+    pub(crate) bold: bool,
+}
+
+/// All of it, as lines.
+pub(crate) fn of(survey: &Survey, style: Style) -> String {
+    let mut sections = vec![("Interfaces", interfaces(&survey.interfaces))];
+    if !survey.servers.is_empty() {
+        sections.push(("Servers", servers(&survey.servers)));
+    }
+    sections.push(("Candidates, the best first", candidates(survey)));
+    if !survey.nats.is_empty() {
+        sections.push(("NATs on the way", nats(&survey.nats)));
+    }
+    let mut text = String::new();
+    for (heading, table) in sections {
+        let heading = if style.bold { format!("\x1b[1m{heading}\x1b[0m") } else { heading.to_owned() };
+        text += &format!("{heading}\n");
+        for line in table.lines() {
+            text += &format!("{line}\n");
+        }
+        text += "\n";
+    }
+    if survey.servers.is_empty() {
+        text += "No servers were named, so these are the machine's own addresses alone. To see what others see, name some:\n\
+                 \n  cargo xtask probe stun:stun.example.org turn:turn.example.org --user NAME --password WORD\n";
+    } else {
+        text.truncate(text.trim_end().len());
+        text += "\n";
+    }
+    text
+}
+
+fn interfaces(listed: &[Listed]) -> Table {
+    let mut table = Table::default();
+    for Listed { interface, unused } in listed {
+        let mut notes: Vec<&str> = Vec::new();
+        notes.extend((!interface.running).then_some("down"));
+        notes.extend(interface.temporary.then_some("temporary"));
+        let unused = unused.map(|why| format!("not used: {why}"));
+        notes.extend(unused.as_deref());
+        let address = format!("{}/{}", interface.address, interface.prefix_len);
+        let kind = format!("{:?}", interface.kind).to_lowercase();
+        let cost = format!("cost {}", interface.kind.typical_cost());
+        table.row([interface.name.clone(), kind, address, cost, notes.join(", ")]);
+    }
+    table
+}
+
+fn servers(reports: &[ServerReport]) -> Table {
+    let mut table = Table::default();
+    for report in reports {
+        let (uri, from) = (report.uri.to_string(), report.local.ip().to_string());
+        let server = report.server.map(|server| format!("at {server}")).unwrap_or_default();
+        let (time, what) = match &report.outcome {
+            ServerOutcome::Answered { after, mapped, relayed } => {
+                let sees =
+                    if *mapped == report.local { "sees us as we are".to_owned() } else { format!("sees {mapped}") };
+                let lends = relayed.iter().map(|relayed| format!(", lends {relayed}")).collect::<String>();
+                (format!("{:.1} ms", after.as_secs_f64() * 1000.0), sees + &lends)
+            }
+            ServerOutcome::Failed(error) => ("failed".to_owned(), format!("{} {}", error.code, error.text)),
+            ServerOutcome::Redundant => ("not asked".to_owned(), "it is another of these".to_owned()),
+            _ => ("no answer".to_owned(), String::new()),
+        };
+        table.row([uri, server, format!("from {from}"), time, what]);
+    }
+    table
+}
+
+fn candidates(survey: &Survey) -> Table {
+    let mut table = Table::default();
+    for found in &survey.candidates {
+        let candidate = &found.candidate.candidate;
+        let source = match &found.source {
+            Source::Interface(name) => name.clone(),
+            Source::Server(uri) => uri.to_string(),
+            Source::Unknown => String::new(),
+        };
+        let from = match candidate.related {
+            Some(related) if related != candidate.address => format!("{source}, for {related}"),
+            _ => source,
+        };
+        let (priority, transport) = (format!("{:>10}", candidate.priority), candidate.transport.to_string());
+        table.row([priority, candidate.kind.to_string(), transport, candidate.address.to_string(), from]);
+    }
+    table
+}
+
+fn nats(nats: &[Nat]) -> Table {
+    let mut table = Table::default();
+    for nat in nats {
+        let address = nat.address.to_string();
+        let mut lines = Vec::new();
+        if let Some(behaviour) = &nat.behaviour {
+            match (&behaviour.mapping, nat.seen) {
+                (Err(_), Some(seen)) => lines.push(("mapping", seen.to_string())),
+                (mapping, _) => lines.push(("mapping", known(mapping))),
+            }
+            lines.push(("filtering", known(&behaviour.filtering)));
+            lines.push(("hairpinning", known(&behaviour.hairpinning)));
+        } else {
+            lines.extend(nat.seen.map(|seen| ("mapping", seen.to_string())));
+        }
+        for (place, (what, line)) in lines.into_iter().enumerate() {
+            let address = if place == 0 { address.clone() } else { String::new() };
+            table.row([address, what.to_owned(), line]);
+        }
+    }
+    table
+}
+
+fn known(known: &Result<impl Display, Unknown>) -> String {
+    match known {
+        Ok(known) => known.to_string(),
+        Err(unknown) => format!("unknown: {unknown}"),
+    }
+}
