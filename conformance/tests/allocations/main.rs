@@ -9,6 +9,7 @@
 mod agent;
 #[cfg(feature = "session")]
 mod peer;
+mod relay;
 #[cfg(feature = "session")]
 mod str0m_alone;
 #[cfg(feature = "session")]

@@ -118,6 +118,8 @@ pub(crate) struct Site {
     /// What each agent has said, and when.
     pub(crate) said: Vec<Vec<(Instant, Event)>>,
     pub(crate) heard: Vec<Vec<Vec<u8>>>,
+    /// Between agents and the internet.
+    pub(crate) access: Access,
     /// What the drivers have bound for the agents.
     sockets: BTreeSet<(HostId, SocketAddr)>,
     next_port: u16,
@@ -128,7 +130,7 @@ impl Site {
         let mut internet = Internet::new(seed);
         internet.start_record();
         let (agents, servers, names, said, heard, sockets) = Default::default();
-        Self { internet, agents, servers, names, said, heard, sockets, next_port: 20_000 }
+        Self { internet, agents, servers, names, said, heard, access: Access::delay(DELAY), sockets, next_port: 20_000 }
     }
 
     /// Adds a server that does what it should.
@@ -161,7 +163,7 @@ impl Site {
         let sockets: Vec<SocketAddr> = sockets.iter().map(|text| address(text)).collect();
         let ips: BTreeSet<IpAddr> = sockets.iter().map(SocketAddr::ip).collect();
         let ips: Vec<IpAddr> = ips.into_iter().collect();
-        self.internet.attach(host, realm, &ips, Access::delay(DELAY));
+        self.internet.attach(host, realm, &ips, self.access);
         for &socket in &sockets {
             self.internet.bind(host, socket);
         }

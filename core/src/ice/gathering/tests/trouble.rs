@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::ice::{Agent, CandidateKind, Config, Event, GatheringState, ServerOutcome};
+use crate::ice::{Agent, CandidateKind, Config, Event, GatheringState, Pace, ServerOutcome};
 use crate::stun::{AttributeType, Class, ErrorCode, Method};
 
 use super::bench::{BASE, Bench, REALM, address, servers};
@@ -350,4 +350,22 @@ fn a_redirection_in_a_circle_is_300() {
         });
     }
     assert_eq!(bench.codes(), [300]);
+}
+
+#[test]
+fn who_is_granted_its_pace_asks_with_each_grant() {
+    let mut bench = Bench::with(Config { pace: Pace::Granted, ..Config::default() });
+    let uris = ["stun:198.51.100.1", "turn:198.51.100.2", "turn:198.51.100.3?transport=tcp"];
+    bench.call(|agent, now| agent.set_servers(servers(&uris), now));
+    bench.add_base(BASE, 1000);
+    for asked in 0..uris.len() {
+        bench.millis(100);
+        assert_eq!(bench.asked.len() + bench.streams.len(), asked, "without a grant nobody is asked");
+        assert!(bench.agent.wants_check().is_some_and(|at| at <= bench.now));
+        assert!(bench.call(Agent::grant_check));
+        assert!(!bench.call(Agent::grant_check), "its own Ta holds even so");
+        // What only repeats a request is not paced.
+        bench.asked.dedup_by(|a, b| a.bytes == b.bytes);
+    }
+    assert_eq!(bench.agent.wants_check(), None);
 }
