@@ -42,7 +42,7 @@ cargo xtask <command>
        [--chromium]              the cells with that word in their name; a few of them with Chromium on one side
   turn-peers [--only WORD]       what other TURN clients and ICE agents do in the hard cases, against a server that is told
        [--with WORD] [--page F]  what to do; a quarter of an hour; only cases or implementations whose names contain WORD;
-                                 writes docs/turn-peers.md, or a part of it to the output
+                                 writes docs/turn-peers.md, or a part of it to the output; --page puts a part in its place
   fuzz TARGET [--seconds N]      runs one fuzz target, for ever unless told how long; what follows `--` goes to
        [--sanitize] [-- …]       libFuzzer; --sanitize builds it with AddressSanitizer
 ";

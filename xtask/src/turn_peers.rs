@@ -41,6 +41,10 @@ pub(crate) fn run(repository: &Repository, mut arguments: Vec<String>) -> Result
     let folder = repository.target().join("turn-peers");
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let python = install_python(&package, &folder)?;
+    // One of the packages wants a newer Node than the browser suite does.
+    if !has_newer_node(repository) {
+        node::install("setup", repository)?;
+    }
     install_node_modules(repository, &package, &folder)?;
 
     let manifest = package.join("Cargo.toml");
@@ -68,6 +72,16 @@ pub(crate) fn run(repository: &Repository, mut arguments: Vec<String>) -> Result
     }
     let status = command.status().map_err(|error| format!("cargo did not start: {error}"))?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The least major version of Node that all packages take.
+const NODE: u32 = 22;
+
+/// Whether the first Node of the search path is new enough.
+fn has_newer_node(repository: &Repository) -> bool {
+    let output = Command::new("node").arg("--version").env("PATH", node::search_path(repository)).output();
+    let major = |text: &str| text.trim().strip_prefix('v')?.split('.').next()?.parse::<u32>().ok();
+    output.is_ok_and(|output| major(&String::from_utf8_lossy(&output.stdout)).is_some_and(|major| major >= NODE))
 }
 
 /// Installs the pinned packages in a virtual environment, and gives its Python.

@@ -10,9 +10,9 @@ const say = (is, what = {}) => process.stdout.write(`${JSON.stringify({ is, ...w
 
 function iceServer({ url, username, password }) {
   if (url.startsWith('stun:')) return url;
-  const [, hostname, port] = /^[a-z]+:\[?([^\]]*?)\]?:(\d+)/.exec(url);
+  const [, ipv6, name, port] = /^[a-z]+:(?:\[([^\]]+)\]|([^:]+)):(\d+)/.exec(url);
   const relayType = url.startsWith('turns:') ? 'TurnTls' : url.endsWith('tcp') ? 'TurnTcp' : 'TurnUdp';
-  return { hostname, port: Number(port), username, password, relayType };
+  return { hostname: ipv6 ?? name, port: Number(port), username, password, relayType };
 }
 
 if (task.wants_both_families) {

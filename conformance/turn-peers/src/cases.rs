@@ -133,8 +133,8 @@ impl Case {
                  section 9.2.5)"
             }
             Self::Renewed => {
-                "other credentials are given while data flows, and the server takes only these from then on; a Refresh \
-                 must succeed with them"
+                "other credentials are given while data flows, and the server takes only these from then on; without an ICE \
+                 restart a Refresh must succeed with them"
             }
             Self::WrongPassword => "the application must be told 401 and the server (partly: one of them)",
             Self::Quota => "the application must be told 486 and the server (partly: one of them)",

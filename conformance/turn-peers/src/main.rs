@@ -69,7 +69,6 @@ async fn play() -> Result<(), Box<dyn std::error::Error>> {
     let contestants: Vec<&'static Contestant> =
         CONTESTANTS.iter().filter(|contestant| has(contestant.name, &with)).collect();
 
-    let versions: Vec<String> = contestants.iter().map(|contestant| contestant.version(stage.installed())).collect();
     let slots = Rc::new(Semaphore::new(AT_ONCE));
     // The long ones begin first, and wait side by side for the lifetime of an allocation to pass.
     let mut order: Vec<Case> = cases.clone();
@@ -89,16 +88,26 @@ async fn play() -> Result<(), Box<dyn std::error::Error>> {
                 eprintln!("{}: {}: {}. {}", case.name(), contestant.name, verdict.mark.word(), verdict.evidence);
                 verdict
             });
-            plays.push((case, play));
+            plays.push((case, contestant, play));
         }
     }
-    let mut rows: Vec<Row> = cases.iter().map(|case| Row { case: *case, cells: Vec::new() }).collect();
-    for (case, play) in plays {
-        let verdict = play.await?;
-        if let Some(row) = rows.iter_mut().find(|row| row.case == case) {
-            row.cells.push(verdict);
-        }
+    // A part that is played again takes its place in the page.
+    let before = option("page").and_then(|file| std::fs::read_to_string(file).ok());
+    let mut cells = before.map(|page| table::read(&page)).unwrap_or_default();
+    for (case, contestant, play) in plays {
+        cells.insert((case.name().to_owned(), contestant.name.to_owned()), play.await?);
     }
+    let (cases, contestants) = match option("page") {
+        Some(_) => (CASES.to_vec(), CONTESTANTS.iter().collect()),
+        None => (cases, contestants),
+    };
+    let cell = |case: Case, contestant: &Contestant| {
+        let cell = cells.get(&(case.name().to_owned(), contestant.name.to_owned()));
+        cell.cloned().unwrap_or_else(|| Verdict::new(Mark::Void, "not played"))
+    };
+    let row = |case| Row { case, cells: contestants.iter().map(|contestant| cell(case, contestant)).collect() };
+    let rows: Vec<Row> = cases.into_iter().map(row).collect();
+    let versions: Vec<String> = contestants.iter().map(|contestant| contestant.version(stage.installed())).collect();
     let page = table::page(&contestants, &versions, &rows);
     match option("page") {
         Some(file) => std::fs::write(file, page)?,

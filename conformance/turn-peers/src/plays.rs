@@ -30,7 +30,7 @@ impl Case {
             None if self.asks_agent() => return Ok(Verdict::no_api(contestant.without_agent)),
             _ => contestant.client,
         };
-        let helper = if matches!(self, Self::SilentServer | Self::RelayOnly | Self::SeveralServers) {
+        let helper = if self == Self::RelayOnly {
             stage.open_server(Script::default()).await?
         } else {
             stage.server(Script::default()).await?
@@ -354,7 +354,8 @@ impl Play<'_> {
         if server.seen().is_empty() {
             return Ok(Verdict::new(Mark::Void, "the server was not asked"));
         }
-        Ok(Verdict::yes_if(!has_signed(&server), format!("{}; {}", summary(&server.seen()), errors(&running))))
+        let evidence = format!("{}; {}{}", summary(&server.seen()), errors(&running), running.end());
+        Ok(Verdict::yes_if(!has_signed(&server) && running.is_running(), evidence))
     }
 
     async fn renewed(&self) -> io::Result<Verdict> {
@@ -395,7 +396,7 @@ impl Play<'_> {
             running.said("error").into_iter().find(is_it)
         };
         running.until(TIMEOUT, |running| tells(running).is_some()).await;
-        let tried = summary(&server.seen());
+        let tried = format!("{}{}", summary(&server.seen()), running.end());
         Ok(match tells(&running) {
             Some(line) if line.what["url"].is_string() || self.is_one_client => {
                 Verdict::new(Mark::Yes, format!("{}; {tried}", errors(&running)))
@@ -406,11 +407,11 @@ impl Play<'_> {
     }
 
     async fn silent_server(&self) -> io::Result<Verdict> {
-        let silent = self.stage.open_server(Script { is_silent: true, ..Script::default() }).await?;
-        let turn = self.stage.open_server(Script::default()).await?;
+        let silent = self.stage.server(Script { is_silent: true, ..Script::default() }).await?;
+        let turn = self.stage.server(Script::default()).await?;
         let stun = format!("stun:{}", self.helper.address());
         let urls = vec![silent.url(Transport::Udp), turn.url(Transport::Udp), stun];
-        let mut running = self.start(&Setting { is_open: true, ..Setting::several(urls) })?;
+        let mut running = self.start(&Setting::several(urls))?;
         running.until(TIMEOUT, |running| !running.said("gathered").is_empty()).await;
         let complete = running.said("gathered").first().map(|line| line.after);
         let asks_both = !turn.seen().is_empty() && !silent.seen().is_empty();
@@ -491,14 +492,14 @@ impl Play<'_> {
     async fn several_servers(&self) -> io::Result<Verdict> {
         let mut servers = Vec::new();
         for _ in 0..4 {
-            servers.push(self.stage.open_server(Script::default()).await?);
+            servers.push(self.stage.server(Script::default()).await?);
         }
         let url = |(n, server): (usize, &Server)| match n {
             0 | 1 => server.url(Transport::Udp),
             _ => format!("stun:{}", server.address()),
         };
         let urls = servers.iter().enumerate().map(url).collect();
-        let mut running = self.start(&Setting { is_open: true, ..Setting::several(urls) })?;
+        let mut running = self.start(&Setting::several(urls))?;
         running.until(PATIENCE, |running| !running.said("gathered").is_empty()).await;
         let asked: Vec<bool> = servers.iter().map(|server| !server.seen().is_empty()).collect();
         let count = |range: std::ops::Range<usize>| asked[range].iter().filter(|asked| **asked).count();

@@ -1,5 +1,6 @@
 //! The page that comes of it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::cases::Case;
@@ -26,6 +27,26 @@ the program, the launch of an interpreter or a browser included.
 
 ";
 
+/// What was seen, by row and column.
+pub(crate) type Cells = BTreeMap<(String, String), Verdict>;
+
+/// Reads the cells of a page that was written before.
+pub(crate) fn read(page: &str) -> Cells {
+    let mut cells = Cells::new();
+    let mut row = "";
+    for line in page.lines() {
+        if let Some(name) = line.strip_prefix("### ") {
+            row = name;
+        } else if let Some((column, rest)) = line.strip_prefix("- ").and_then(|line| line.split_once(": **"))
+            && let Some((word, evidence)) = rest.split_once("**. ")
+            && let Some(mark) = Mark::read(word)
+        {
+            cells.insert((row.to_owned(), column.to_owned()), Verdict::new(mark, evidence));
+        }
+    }
+    cells
+}
+
 /// Writes the page.
 pub(crate) fn page(contestants: &[&Contestant], versions: &[String], rows: &[Row]) -> String {
     let mut page = HEAD.to_owned();
@@ -47,4 +68,28 @@ pub(crate) fn page(contestants: &[&Contestant], versions: &[String], rows: &[Row
         }
     }
     page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::CASES;
+    use crate::contestants::CONTESTANTS;
+
+    #[test]
+    fn what_was_written_is_read() {
+        let marks = [Mark::Yes, Mark::Partly, Mark::No, Mark::NoApi, Mark::Void];
+        let cells = |row: usize| (0..CONTESTANTS.len()).map(move |column| marks[(row + column) % marks.len()]);
+        let verdict = |mark| Verdict::new(mark, "told \"401: **no**\" after 0.1 s; server: Allocate 401");
+        let row = |(n, case)| Row { case, cells: cells(n).map(verdict).collect() };
+        let rows: Vec<Row> = CASES.into_iter().enumerate().map(row).collect();
+        let contestants: Vec<&Contestant> = CONTESTANTS.iter().collect();
+        let read = read(&page(&contestants, &["one 1".to_owned()], &rows));
+        assert_eq!(read.len(), CASES.len() * CONTESTANTS.len());
+        for row in &rows {
+            for (contestant, cell) in CONTESTANTS.iter().zip(&row.cells) {
+                assert_eq!(read[&(row.case.name().to_owned(), contestant.name.to_owned())], *cell);
+            }
+        }
+    }
 }

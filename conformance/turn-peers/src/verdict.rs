@@ -9,7 +9,7 @@ use crate::running::{Line, Running};
 use crate::server::{Answer, Seen};
 
 /// A cell of the table.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Verdict {
     pub(crate) mark: Mark,
     /// What was seen, in a line.
@@ -30,6 +30,13 @@ pub(crate) enum Mark {
 }
 
 impl Mark {
+    const ALL: [Self; 5] = [Self::Yes, Self::Partly, Self::No, Self::NoApi, Self::Void];
+
+    /// The one with this word.
+    pub(crate) fn read(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mark| mark.word() == word)
+    }
+
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Yes => "yes",
