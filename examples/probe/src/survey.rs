@@ -90,7 +90,8 @@ impl Survey {
 
     /// Whether every server gave what it was asked for, from somewhere.
     pub(crate) fn all_answered(&self) -> bool {
-        let failed = |report: &&ServerReport| matches!(report.outcome, ServerOutcome::Failed(_) | ServerOutcome::Waiting);
+        let failed =
+            |report: &&ServerReport| matches!(report.outcome, ServerOutcome::Failed(_) | ServerOutcome::Waiting);
         let answered = |uri: &ServerUri| {
             let mut of_uri = self.servers.iter().filter(|report| report.uri == *uri);
             of_uri.any(|report| matches!(report.outcome, ServerOutcome::Answered { .. }))

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use frazil::ice::{ServerOutcome, ServerReport};
+use frazil::ice::{ServerHost, ServerOutcome, ServerReport};
 use frazil::nat::Unknown;
 
 use crate::survey::{Listed, Nat, Source, Survey};
@@ -64,10 +64,12 @@ fn servers(reports: &[ServerReport]) -> Table {
     let mut table = Table::default();
     for report in reports {
         let (uri, from) = (report.uri.to_string(), report.local.ip().to_string());
-        let server = report.server.map(|server| format!("at {server}")).unwrap_or_default();
+        let is_named = matches!(report.uri.host, ServerHost::Name(_));
+        let server = report.server.filter(|_| is_named).map(|server| format!("at {server}")).unwrap_or_default();
         let (time, what) = match &report.outcome {
             ServerOutcome::Answered { after, mapped, relayed } => {
-                let sees = if *mapped == report.local { "sees us as we are".to_owned() } else { format!("sees {mapped}") };
+                let sees =
+                    if *mapped == report.local { "sees us as we are".to_owned() } else { format!("sees {mapped}") };
                 let lends = relayed.iter().map(|relayed| format!(", lends {relayed}")).collect::<String>();
                 (format!("{:.1} ms", after.as_secs_f64() * 1000.0), sees + &lends)
             }

@@ -23,7 +23,9 @@ async fn of_servers_that_answer_and_of_one_that_does_not_programs_are_told_all()
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
 
     let interfaces = told["interfaces"].as_array().unwrap();
-    assert!(interfaces.iter().any(|one| one["address"] == "127.0.0.1" && one["kind"] == "loopback" && one["used"] == true));
+    assert!(
+        interfaces.iter().any(|one| one["address"] == "127.0.0.1" && one["kind"] == "loopback" && one["used"] == true)
+    );
     let of = |uri: &str| {
         let servers = told["servers"].as_array().unwrap();
         servers.iter().find(|one| one["uri"] == uri && one["local"].as_str().unwrap().starts_with("127.")).unwrap()
