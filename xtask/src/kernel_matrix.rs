@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use crate::arguments::take_value;
+use crate::arguments::{take_flag, take_value};
 use crate::counts::Counts;
 use crate::job::Job;
+use crate::node;
 use crate::repository::Repository;
-use crate::setup::{Need, Setup, Unmet};
+use crate::setup::{Need, Setup, Unmet, find_program};
 use crate::step::Context;
+use crate::suite::{BROWSER_SUITE, CHROMIUM};
 
 /// It makes networks of namespaces, with the NAT of `nft` and servers of coturn's.
 pub(crate) const NEEDS: &[Need] = &[
@@ -18,18 +20,35 @@ pub(crate) const NEEDS: &[Need] = &[
     Need::Program { any_of: &["turnserver"], package: "coturn" },
 ];
 
+/// The same with a browser on one side.
+pub(crate) const CHROMIUM_NEEDS: &[Need] = &[
+    NEEDS[0],
+    NEEDS[1],
+    NEEDS[2],
+    NEEDS[3],
+    Need::Program { any_of: CHROMIUM, package: "chromium" },
+    Need::program(&["npm"]),
+    Need::Node,
+    Need::NodeModules { folder: BROWSER_SUITE },
+];
+
 const PROGRAM: &[&str] = &["run", "--package", "frazil-kernel", "--bin", "kernel-matrix", "--"];
 
-/// `cargo xtask kernel-matrix [--json FILE]`; other arguments are the program's own.
+/// `cargo xtask kernel-matrix [--chromium] [--json FILE]`; other arguments are the program's own.
 pub(crate) fn run(repository: &Repository, mut arguments: Vec<String>) -> Result<ExitCode, String> {
     let here = std::env::current_dir().unwrap_or_default();
-    let json = take_value(&mut arguments, "--json")?.map_or_else(|| output(repository), |file| here.join(file));
-    match Setup::new(repository).meet(NEEDS) {
+    let with_chromium = take_flag(&mut arguments, "--chromium");
+    let name = if with_chromium { "kernel-chromium" } else { "kernel-matrix" };
+    let json = take_value(&mut arguments, "--json")?.map_or_else(|| output(repository, name), |file| here.join(file));
+    match Setup::new(repository).meet(if with_chromium { CHROMIUM_NEEDS } else { NEEDS }) {
         Ok(()) => {}
         Err(Unmet::Unavailable(why) | Unmet::Broken(why)) => return Err(why),
     }
     let mut command = Command::new("cargo");
     command.current_dir(repository.root()).args(PROGRAM).arg("--json").arg(&json).args(arguments);
+    if with_chromium {
+        command.arg("--chromium").env("CHROMIUM", chromium()).env("PATH", node::search_path(repository));
+    }
     let status = command.status().map_err(|error| format!("cargo did not start: {error}"))?;
     println!("{}", json.display());
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -38,11 +57,22 @@ pub(crate) fn run(repository: &Repository, mut arguments: Vec<String>) -> Result
 /// The table as a step of the tests.
 pub(crate) fn step(context: &Context<'_>) -> Counts {
     let job = Job::new(context.label, "cargo", context.repository.root()).args(PROGRAM);
-    Counts::of_tests(count, &job.arg("--json").arg(output(context.repository)).run())
+    Counts::of_tests(count, &job.arg("--json").arg(output(context.repository, "kernel-matrix")).run())
 }
 
-fn output(repository: &Repository) -> PathBuf {
-    repository.target().join("kernel-matrix.json")
+/// The cells with Chromium as a step of the tests.
+pub(crate) fn chromium_step(context: &Context<'_>) -> Counts {
+    let job = Job::new(context.label, "cargo", context.repository.root()).args(PROGRAM).arg("--chromium");
+    let job = job.env("CHROMIUM", chromium()).env("PATH", node::search_path(context.repository));
+    Counts::of_tests(count, &job.arg("--json").arg(output(context.repository, "kernel-chromium")).run())
+}
+
+fn chromium() -> PathBuf {
+    CHROMIUM.iter().find_map(|name| find_program(name)).unwrap_or_default()
+}
+
+fn output(repository: &Repository, name: &str) -> PathBuf {
+    repository.target().join(format!("{name}.json"))
 }
 
 /// Reads the last words of the program: a line for each network and cell that differs, and how many are as predicted.

@@ -39,7 +39,7 @@ cargo xtask <command>
        [--user U --password P]   TURN servers that are named; the arguments are the probe's own (try --help)
   kernel-matrix [--json F]       two native peers behind the kernel's own NATs with coturn, beside what nat-matrix predicts;
        [--only WORD]             fails if the two differ; writes to target/kernel-matrix.json unless told otherwise; only
-                                 the cells with that word in their name
+       [--chromium]              the cells with that word in their name; a few of them with Chromium on one side
   turn-peers [--only WORD]       what other TURN clients and ICE agents do in the hard cases, against a server that is told
        [--with WORD] [--page F]  what to do; a quarter of an hour; only cases or implementations whose names contain WORD;
                                  writes docs/turn-peers.md, or a part of it to the output

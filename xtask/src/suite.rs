@@ -30,13 +30,14 @@ const STEPS: &[Step] = &[
     Step { name: "coturn", needs: COTURN_NEEDS, run: coturn },
     Step { name: "nat matrix", needs: &[], run: nat_matrix::step },
     Step { name: "kernel nat", needs: kernel_matrix::NEEDS, run: kernel_matrix::step },
+    Step { name: "kernel nat chromium", needs: kernel_matrix::CHROMIUM_NEEDS, run: kernel_matrix::chromium_step },
     Step { name: "browser", needs: BROWSER_NEEDS, run: browser },
     Step { name: "fuzz", needs: fuzz::NEEDS, run: fuzz::all },
 ];
 
-const BROWSER_SUITE: &str = "conformance/browser";
+pub(crate) const BROWSER_SUITE: &str = "conformance/browser";
 
-const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
+pub(crate) const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 
 const IN_NAMESPACE: &str = "conformance/browser/in-namespace.sh";
 
@@ -48,6 +49,7 @@ const COTURN_NEEDS: &[Need] = &[
     Need::NetworkNamespace,
     Need::Program { any_of: &["ip"], package: "iproute2" },
     Need::Program { any_of: &["turnserver"], package: "coturn" },
+    Need::Program { any_of: &["nft"], package: "nftables" },
 ];
 
 /// The suite runs in a network namespace of its own, which `unshare` makes and `ip` furnishes.
@@ -96,9 +98,10 @@ fn tests(context: &Context<'_>) -> Counts {
     Counts::of_tests(Counts::of_cargo_test, &job.run())
 }
 
-/// Our TURN client against the server that everybody runs.
+/// Our TURN client, and our discovery of NATs, against the server that everybody runs.
 fn coturn(context: &Context<'_>) -> Counts {
-    ignored_in_namespace(context, &["--package", "frazil-conformance", "--test", "turn"], &["coturn::"])
+    let tests = ["--package", "frazil-conformance", "--test", "turn", "--test", "behaviour"];
+    ignored_in_namespace(context, &tests, &["coturn::"])
 }
 
 fn documentation(context: &Context<'_>) -> Counts {

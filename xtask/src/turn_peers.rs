@@ -8,7 +8,7 @@ use crate::arguments::{no_more_options, take_value};
 use crate::job::Job;
 use crate::node;
 use crate::repository::Repository;
-use crate::setup::{Need, Setup, Unmet};
+use crate::setup::{Need, Setup, Unmet, find_program};
 
 const PACKAGE: &str = "conformance/turn-peers";
 const PAGE: &str = "docs/turn-peers.md";
@@ -19,6 +19,7 @@ const NEEDS: &[Need] = &[
     Need::Program { any_of: &["nft"], package: "nftables" },
     Need::Program { any_of: &["turnserver"], package: "coturn" },
     Need::Program { any_of: &["python3"], package: "python3-venv" },
+    Need::Program { any_of: &["chromium"], package: "chromium" },
     Need::program(&["npm"]),
     Need::Node,
 ];
@@ -54,7 +55,8 @@ pub(crate) fn run(repository: &Repository, mut arguments: Vec<String>) -> Result
     command.current_dir(repository.root()).args(["run", "--quiet", "--bin", "turn-peers", "--manifest-path"]);
     command.arg(&manifest).args(["--", "--node", "node"]).env("PATH", node::search_path(repository));
     command.arg("--python").arg(python).arg("--node-modules").arg(folder.join("node_modules"));
-    command.arg("--folder").arg(&folder);
+    let chromium = find_program("chromium").ok_or("chromium is not on the search path")?;
+    command.arg("--folder").arg(&folder).arg("--chromium").arg(chromium);
     for (name, value) in [("--only", &only), ("--with", &with)] {
         if let Some(value) = value {
             command.args([name, value]);

@@ -14,9 +14,10 @@ export const PHONE = { width: 390, height: 844 };
 
 /**
  * @param {Addresses} addresses
+ * @param {string[]} [more] flags
  * @returns {Promise<Browser>}
  */
-export function launch(addresses) {
+export function launch(addresses, more = []) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: [
@@ -28,6 +29,7 @@ export function launch(addresses) {
       "--disable-component-update",
       "--disable-sync",
       ...(addresses === "plain" ? ["--disable-features=WebRtcHideLocalIpsWithMdns"] : []),
+      ...more,
     ],
   });
 }

@@ -281,6 +281,12 @@ impl<E: Endpoint, A> Internet<E, A> {
         keys.map(|key| Path { protocol: Protocol::Tcp, local: key.local, remote: key.remote }).collect()
     }
 
+    /// The addresses that a server lends at present.
+    #[must_use]
+    pub fn relayed(&self, server: ServerId) -> Vec<SocketAddr> {
+        self.servers[server.0].relayed().collect()
+    }
+
     /// Whether the host's machine is suspended, so that nobody can call its endpoint.
     #[must_use]
     pub fn is_suspended(&self, host: HostId) -> bool {

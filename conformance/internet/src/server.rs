@@ -136,6 +136,7 @@ impl Server {
         self.relays.clear();
         self.frames.clear();
         self.acts.clear();
+        self.nonces.forget();
         let ports = |protocol, ports: &[u16]| ports.iter().map(|port| (protocol, *port)).collect::<Vec<_>>();
         let udp = ports(Protocol::Udp, &self.config.udp);
         let tcp = ports(Protocol::Tcp, &self.config.tcp);
@@ -148,6 +149,11 @@ impl Server {
     /// Whether it takes datagrams at this address.
     pub(crate) fn has_socket(&self, address: SocketAddr) -> bool {
         self.engines.contains_key(&(Protocol::Udp, address)) || self.relays.contains_key(&address)
+    }
+
+    /// The addresses that it lends.
+    pub(crate) fn relayed(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.relays.keys().copied()
     }
 
     pub(crate) fn listens(&self, address: SocketAddr) -> bool {

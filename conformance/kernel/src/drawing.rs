@@ -67,6 +67,18 @@ impl Cell {
         Networks::all().flat_map(|networks| Servers::ALL.map(|servers| Self { networks, servers }))
     }
 
+    /// The four that are tried with Chromium on one side: a path that both must open, a NAT that gives each destination
+    /// another port, and a relay that can be reached by a stream only.
+    pub(crate) fn with_chromium() -> [Self; 4] {
+        let apart = |a, b, servers| Self { networks: Networks::Known(matrix::Networks::Apart(a, b)), servers };
+        [
+            apart(Kind::PortRestricted, Kind::PortRestricted, Servers::Stun),
+            apart(Kind::PortRestricted, Kind::Symmetric, Servers::TurnUdp),
+            apart(Kind::PortRestricted, Kind::UdpBlocked, Servers::TurnTcp),
+            apart(Kind::PortRestricted, Kind::UdpBlocked, Servers::TurnTls),
+        ]
+    }
+
     /// What the virtual internet is to lay. It knows no isolation: a machine of such a network has a router of its own
     /// there, which is open and translates, so that the two have no address of each other but an outside one.
     pub(crate) fn foreseen(self) -> Topology {
@@ -127,6 +139,11 @@ impl Networks {
         }
     }
 
+    /// Whether both sides are in it.
+    pub(crate) fn is_shared(self) -> bool {
+        !matches!(self, Self::Known(matrix::Networks::Apart(..)))
+    }
+
     /// What the two sides are called in the table.
     pub(crate) fn names(self) -> [&'static str; 2] {
         match self {
@@ -139,14 +156,14 @@ impl Networks {
 }
 
 /// IPv4 alone, without anything before it, is all there is of a public network here.
-pub(crate) fn name_of(kind: Kind) -> &'static str {
+fn name_of(kind: Kind) -> &'static str {
     if kind == Kind::Ipv4Only { Kind::Public.name() } else { kind.name() }
 }
 
 impl fmt::Display for Networks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b] = self.names();
-        if b.starts_with('(') { f.write_str(a) } else { write!(f, "{a} {b}") }
+        if self.is_shared() { f.write_str(a) } else { write!(f, "{a} {b}") }
     }
 }
 

@@ -52,7 +52,7 @@ impl Lab {
     /// The public internet with the servers' addresses, and nobody on it yet.
     pub(crate) fn new() -> Result<Self, LabError> {
         let public = Namespace::new()?;
-        let mut lines = format!("link add {BRIDGE} type bridge\nlink set {BRIDGE} up\n");
+        let mut lines = new_bridge(BRIDGE);
         use address::{OTHER_SERVER, RELAY, SERVER, SIGNALING, STRANGER};
         for address in [SERVER, OTHER_SERVER, RELAY, STRANGER, SIGNALING] {
             lines += &format!("addr add {address}/16 dev {BRIDGE}\n");
@@ -81,7 +81,7 @@ impl Lab {
             namespace.set("net/ipv4/conf/all/send_redirects", "0")?;
             namespace.set("net/ipv4/conf/default/send_redirects", "0")?;
             self.attach(&namespace, WAN, router.outer, outside, routers.as_slice(), false)?;
-            namespace.ip(&format!("link add {LAN} type bridge\nlink set {LAN} up\n"))?;
+            namespace.ip(&new_bridge(LAN))?;
             bridges_only(&namespace)?;
             namespace.nft(&rules(&router.config, outside)?)?;
             routers.push(namespace);
@@ -135,6 +135,12 @@ impl Lab {
             "neigh add {nowhere} lladdr 02:00:00:00:00:fe dev {link} nud permanent\nroute add default via {nowhere}\n"
         ))
     }
+}
+
+/// A bridge that is up. It must be given its hardware address: of itself it takes the least of its ports' addresses, and
+/// changes it as ports come and go, after which nobody who has asked for it reaches it any more.
+fn new_bridge(name: &str) -> String {
+    format!("link add {name} address 02:00:00:00:00:01 type bridge\nlink set {name} up\n")
 }
 
 /// What goes from one port of a bridge to another is not routed, and no business of the NAT's.

@@ -2,8 +2,9 @@
 //! what the virtual internet predicts (`docs/kernel-nat.md`).
 //!
 //! ```text
-//! kernel-matrix [--json FILE] [--lanes N] [--only WORD]   the table; fails if anything is not as predicted
-//! kernel-matrix peer TASK                                 one peer; what the table is made with
+//! kernel-matrix [--json FILE] [--lanes N] [--repeat N] [--only WORD]…   the table; fails if it is not as predicted
+//! kernel-matrix --chromium […]                                          the same for a few cells with Chromium on one side
+//! kernel-matrix peer TASK                                               one peer; what the table is made with
 //! ```
 
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//! The whole table: `kernel-matrix [--json FILE] [--lanes N] [--only WORD…]`.
+//! The whole table: `kernel-matrix [--chromium] [--json FILE] [--lanes N] [--repeat N] [--only WORD]…`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
@@ -16,16 +16,22 @@ use crate::lab::Lab;
 use crate::servers::Servers;
 use crate::survey::Survey;
 use crate::table;
-use crate::trial::{Trial, try_cell};
+use crate::trial::{Peers, Trial, try_cell};
 
 /// How many cells are tried at a time, unless told otherwise. Most of the time all of them wait.
 const LANES: usize = 8;
 
+const OPTIONS: &str = "--chromium, --json FILE, --lanes N, --repeat N, --only WORD";
+
 /// What the program was asked to do.
 #[derive(Debug)]
 pub(crate) struct Options {
+    /// The few cells with Chromium on one side, instead of all with two native peers.
+    chromium: bool,
     json: Option<String>,
     lanes: usize,
+    /// How often each cell is tried.
+    repeat: usize,
     /// Words that all must be in the name of a cell.
     only: Vec<String>,
 }
@@ -33,32 +39,53 @@ pub(crate) struct Options {
 impl Options {
     /// Reads the command line.
     pub(crate) fn parse(mut arguments: &[&str]) -> Result<Self, String> {
-        let mut options = Self { json: None, lanes: LANES, only: Vec::new() };
+        let mut options = Self { chromium: false, json: None, lanes: LANES, repeat: 1, only: Vec::new() };
         loop {
             arguments = match arguments {
                 [] => return Ok(options),
+                ["--chromium", rest @ ..] => {
+                    options.chromium = true;
+                    rest
+                }
                 ["--json", file, rest @ ..] => {
                     options.json = Some((*file).to_owned());
                     rest
                 }
                 ["--lanes", number, rest @ ..] => {
-                    let lanes = number.parse().ok().filter(|lanes| *lanes > 0);
-                    options.lanes = lanes.ok_or_else(|| format!("{number:?} is no number of lanes"))?;
+                    options.lanes = count(number)?;
+                    rest
+                }
+                ["--repeat", number, rest @ ..] => {
+                    options.repeat = count(number)?;
                     rest
                 }
                 ["--only", word, rest @ ..] => {
                     options.only.push((*word).to_owned());
                     rest
                 }
-                [other, ..] => return Err(format!("{other:?} is none of --json FILE, --lanes N, --only WORD")),
+                [other, ..] => return Err(format!("{other:?} is none of {OPTIONS}")),
             };
         }
     }
 
-    fn wants(&self, cell: Cell) -> bool {
-        let name = cell.to_string();
-        self.only.iter().all(|word| name.split(' ').any(|part| part == word))
+    /// What is to be tried, and by whom.
+    fn cells(&self) -> Vec<(Cell, Peers)> {
+        let cells: Vec<(Cell, Peers)> = if self.chromium {
+            let both = |cell| [Peers::ChromiumControls, Peers::ChromiumIsControlled].map(|peers| (cell, peers));
+            Cell::with_chromium().into_iter().flat_map(both).collect()
+        } else {
+            Cell::all().map(|cell| (cell, Peers::Native)).collect()
+        };
+        let wanted = |(cell, _): &(Cell, Peers)| {
+            let name = cell.to_string();
+            self.only.iter().all(|word| name.split(' ').any(|part| part == word))
+        };
+        cells.into_iter().filter(wanted).collect()
     }
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| format!("{text:?} is no number of anything"))
 }
 
 /// Runs it.
@@ -69,15 +96,16 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, LabError> {
     let lab = Lab::new()?;
     let servers = Servers::start(&lab, &scratch)?;
 
-    // Places on the public internet, none of which is used twice.
-    let mut numbers = 1..=u8::MAX;
-    let mut number = || numbers.next().expect("there are fewer cells than places");
+    // Places on the public internet, none of which is used again before all others were.
+    let mut numbers = (1..=u8::MAX).cycle();
+    let mut number = || numbers.next().expect("it goes round");
     let survey = Survey::run(&lab, &mut number)?;
     println!("What each network does, measured from inside: mapping/filtering, as RFC 4787 has them");
     survey.lines.iter().for_each(|line| println!("  {line}"));
     println!("\n{}", table::head());
 
-    let cells: Vec<(Cell, u8)> = Cell::all().filter(|cell| options.wants(*cell)).map(|cell| (cell, number())).collect();
+    let wanted = options.cells().into_iter().flat_map(|cell| [cell].repeat(options.repeat));
+    let cells: Vec<(Cell, Peers, u8)> = wanted.map(|(cell, peers)| (cell, peers, number())).collect();
     let trials = try_all(&lab, &servers, &cells, options.lanes, |trial| println!("{}", table::row(trial, &survey)));
 
     if let Some(file) = &options.json {
@@ -101,7 +129,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, LabError> {
 fn try_all(
     lab: &Lab,
     servers: &Servers,
-    cells: &[(Cell, u8)],
+    cells: &[(Cell, Peers, u8)],
     lanes: usize,
     mut show: impl FnMut(&Trial),
 ) -> Vec<Trial> {
@@ -113,8 +141,8 @@ fn try_all(
             scope.spawn(move || {
                 loop {
                     let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                    let Some((place, (cell, number))) = next else { return };
-                    let _ = done.send((place, try_cell(lab, servers, cell, number)));
+                    let Some((place, (cell, peers, number))) = next else { return };
+                    let _ = done.send((place, try_cell(lab, servers, cell, peers, number)));
                 }
             });
         }

@@ -2,12 +2,12 @@
 
 use crate::peer::{CandidateReport, PathReport};
 use crate::survey::Survey;
-use crate::trial::{Seen, Trial};
+use crate::trial::{Peers, Seen, Trial};
 
 /// The names of the columns.
 pub(crate) fn head() -> String {
     format!(
-        "{:<17}{:<16}{:<21}{:<21}{:<10}{:<19}{:<19}{:>7}  {:<15}{}",
+        "{:<17}{:<16}{:<21}{:<21}{:<10}{:<19}{:<19}{:>7}  {:<21}{}",
         "controlling",
         "controlled",
         "maps/filters",
@@ -24,15 +24,20 @@ pub(crate) fn head() -> String {
 /// One cell.
 pub(crate) fn row(trial: &Trial, survey: &Survey) -> String {
     let [a, b] = trial.cell.networks.names();
-    let of_b = if b.starts_with('(') { a } else { b };
+    let of_b = if trial.cell.networks.is_shared() { a } else { b };
     let milliseconds = trial.seen.milliseconds().map_or_else(String::new, |ms| ms.to_string());
     let pairs = match &trial.seen {
         Seen::Connected { paths, .. } => paths.each_ref().map(pair),
         Seen::Failed { .. } | Seen::Trouble(_) => [String::new(), String::new()],
     };
     let mark = if trial.differs().is_some() { '!' } else { ' ' };
+    let chromium = match trial.peers {
+        Peers::Native => "",
+        Peers::ChromiumControls => "Chromium controls",
+        Peers::ChromiumIsControlled => "Chromium is controlled",
+    };
     let row = format!(
-        "{a:<17}{b:<16}{:<21}{:<21}{:<10}{:<19}{:<18}{mark}{milliseconds:>7}  {:<15}{}",
+        "{a:<17}{b:<16}{:<21}{:<21}{:<10}{:<19}{:<18}{mark}{milliseconds:>7}  {:<21}{:<21}{chromium}",
         survey.behaviour(a),
         survey.behaviour(of_b),
         trial.cell.servers.name(),

@@ -9,13 +9,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use frazil::ice::GatheringError;
 use frazil_conformance::contestant::Frazil;
 use frazil_conformance::gathering::Gatherer;
 use frazil_conformance::matrix::oracle::foresee;
 use frazil_conformance::matrix::{Outcome, PathKind, Verdict};
 use serde::Serialize;
 
-use crate::drawing::{Cell, Servers as Given};
+use crate::drawing::{Behaviour, Cell, Servers as Given};
 use crate::error::LabError;
 use crate::lab::{Lab, Machine, Site, address};
 use crate::peer::{End, PathReport, Report, Task};
@@ -27,6 +28,23 @@ const LIMIT: Duration = Duration::from_secs(40);
 /// How long an agent tries where nothing is predicted to work: enough for everything that works elsewhere, and not the 40 s
 /// that it is by default, so that the table does not take an hour.
 const PATIENCE: Duration = Duration::from_secs(6);
+
+/// Who tries it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Peers {
+    /// Two of ours.
+    Native,
+    /// Chromium is the controlling side, and the other one ours.
+    ChromiumControls,
+    /// Chromium is the controlled side.
+    ChromiumIsControlled,
+}
+
+impl Peers {
+    fn is_chromium(self, side: usize) -> bool {
+        self == [Self::ChromiumControls, Self::ChromiumIsControlled][side]
+    }
+}
 
 /// What the virtual internet predicts.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -65,6 +83,7 @@ pub(crate) enum Seen {
 #[derive(Clone, Debug)]
 pub(crate) struct Trial {
     pub(crate) cell: Cell,
+    pub(crate) peers: Peers,
     pub(crate) foreseen: Foreseen,
     pub(crate) seen: Seen,
     /// What the two told, as far as they did.
@@ -72,18 +91,18 @@ pub(crate) struct Trial {
 }
 
 /// Tries a cell. Nothing else may have its number at the same time.
-pub(crate) fn try_cell(lab: &Lab, servers: &Servers, cell: Cell, number: u8) -> Trial {
+pub(crate) fn try_cell(lab: &Lab, servers: &Servers, cell: Cell, peers: Peers, number: u8) -> Trial {
     let foreseen = foresee_cell(cell);
     let tried = lab.lay(&cell.drawing(), number).and_then(|site| {
         let patience = matches!(foreseen, Foreseen::Fails(_)).then_some(PATIENCE);
-        let reports = connect(&site, servers, cell.servers, number, patience)?;
+        let reports = connect(&site, servers, cell.servers, peers, number, patience)?;
         Ok((seen(&site, &reports), reports))
     });
     let (seen, reports) = match tried {
         Ok((seen, reports)) => (seen, reports.to_vec()),
         Err(error) => (Seen::Trouble(error.to_string()), Vec::new()),
     };
-    Trial { cell, foreseen, seen, reports }
+    Trial { cell, peers, foreseen, seen, reports }
 }
 
 impl Trial {
@@ -94,9 +113,24 @@ impl Trial {
                 let unfinished = paths.iter().any(|path| !path.nominated);
                 unfinished.then(|| "the path was never nominated".to_owned())
             }
-            (Foreseen::Fails(foreseen), Seen::Failed { reasons, .. }) if foreseen == reasons => None,
+            (Foreseen::Fails(foreseen), Seen::Failed { reasons, .. }) if foreseen == reasons => self.unexplained(),
             (foreseen, seen) => Some(format!("predicted: {foreseen}; seen: {seen}")),
         }
+    }
+}
+
+impl Trial {
+    /// Whom a failed side has asked in vain without saying so: where no UDP comes through, no server answers over it.
+    fn unexplained(&self) -> Option<String> {
+        let asked = Servers::access(self.cell.servers).iter().filter(|server| server.is_asked_over_udp()).count();
+        let drawing = self.cell.drawing();
+        let silent = |side: &usize| {
+            let errors = &self.reports[*side].errors;
+            let unreachable = errors.iter().filter(|error| error.code == GatheringError::UNREACHABLE).count();
+            drawing.behaviour(*side) == Behaviour::Blocked && unreachable < asked
+        };
+        let side = (0..self.reports.len()).find(silent)?;
+        Some(format!("side {side} does not say that its servers do not answer: {:?}", self.reports[side].errors))
     }
 }
 
@@ -119,6 +153,7 @@ fn connect(
     site: &Site,
     servers: &Servers,
     given: Given,
+    peers: Peers,
     number: u8,
     patience: Option<Duration>,
 ) -> Result<[Report; 2], LabError> {
@@ -131,11 +166,26 @@ fn connect(
             patience_ms: patience.map(|patience| patience.as_millis() as u64),
             limit_ms: LIMIT.as_millis() as u64,
         };
-        Running::start(&site.machines[side], servers, &task)
+        let program = if peers.is_chromium(side) { chromium() } else { native()? };
+        Running::start(&site.machines[side], servers, program, &task)
     });
     let [first, second] = running;
     let (first, second) = (first?, second?);
     Ok([first.report()?, second.report()?])
+}
+
+/// This program, as a peer.
+fn native() -> Result<Command, LabError> {
+    let mut command = Command::new(env::current_exe().map_err(LabError::of("this program's own file"))?);
+    command.arg("peer");
+    Ok(command)
+}
+
+/// The one that drives Chromium.
+fn chromium() -> Command {
+    let mut command = Command::new("node");
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../browser/kernel-peer.mjs"));
+    command
 }
 
 /// A peer that runs on a machine.
@@ -145,10 +195,8 @@ struct Running {
 }
 
 impl Running {
-    fn start(machine: &Machine, servers: &Servers, task: &Task) -> Result<Self, LabError> {
-        let program = env::current_exe().map_err(LabError::of("this program's own file"))?;
-        let mut command = Command::new(program);
-        command.arg("peer").arg(serde_json::to_string(task).expect("a task is plain data"));
+    fn start(machine: &Machine, servers: &Servers, mut command: Command, task: &Task) -> Result<Self, LabError> {
+        command.arg(serde_json::to_string(task).expect("a task is plain data"));
         command.env("SSL_CERT_FILE", servers.authority());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut process = machine.namespace.enter(|| command.spawn()).map_err(LabError::of("a peer"))?;
@@ -230,6 +278,11 @@ impl Serialize for Trial {
         serde_json::json!({
             "networks": [a, b],
             "servers": self.cell.servers.name(),
+            "chromium": match self.peers {
+                Peers::Native => None,
+                Peers::ChromiumControls => Some("controlling"),
+                Peers::ChromiumIsControlled => Some("controlled"),
+            },
             "predicted": self.foreseen.to_string(),
             "seen": self.seen.to_string(),
             "milliseconds": self.seen.milliseconds(),

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use frazil::Instant;
 use frazil::stun::{ChallengeError, LongTermCredentials};
-use frazil::turn::{Event, Failure, Loss, Refusal, Transport};
+use frazil::turn::{Counters, Event, Failure, Loss, Refusal, Transport};
 use frazil_conformance::seeds;
 use frazil_internet::{Access, Conditions, PerMille, Scheduled};
 
@@ -137,6 +137,27 @@ fn a_silent_server_fails_in_bounded_time() {
         let [Said::Client(Event::Failed(failure))] = &said[..] else { panic!("{transport:?}: {said:?}") };
         assert_eq!(failure.code(), 701);
         assert_eq!(site.pass(seconds(600)), []);
+    }
+}
+
+/// The answers do come, after more than a minute.
+#[test]
+fn what_comes_after_a_minute_comes_too_late() {
+    for (transport, expected) in [(Transport::Udp, Failure::NoAnswer), (Transport::Tcp, Failure::NotOpened)] {
+        let mut plan = Plan::new(SERVER, transport);
+        plan.access = Access::delay(seconds(31));
+        let mut site = plan.build();
+        assert_eq!(site.pass(seconds(39)), []);
+        assert_eq!(site.pass(seconds(1)), [Said::Client(Event::Failed(expected))]);
+        site.internet.start_record();
+        assert_eq!(site.pass(seconds(200)), []);
+        let sent = |host| site.internet.record().iter().filter(|sent| sent.host == host).count();
+        assert_eq!(sent(site.client), 0);
+        // Each of the seven requests was answered.
+        let late = if transport.is_stream() { 0 } else { 7 };
+        let mut expected = Counters::default();
+        expected.unmatched = late;
+        assert_eq!(site.client().counters(), expected);
     }
 }
 

@@ -26,32 +26,55 @@ const near = new PeerConnection('near', {
 const far = new PeerConnection('far', { iceServers: [] });
 // What is collected is closed.
 const kept = (globalThis.kept = [near, far]);
-near.onLocalDescription((sdp, type) => far.setRemoteDescription(sdp, type));
-far.onLocalDescription((sdp, type) => near.setRemoteDescription(sdp, type));
-near.onLocalCandidate((candidate, mid) => {
+/** Whatever a callback throws would abort the process. */
+function attempt(call) {
+  try {
+    call();
+  } catch (error) {
+    say('error', { text: error.message });
+  }
+}
+
+/** Tells `other` of the descriptions and candidates of `one`, in this order. */
+function signal(one, other, tell = () => {}) {
+  const waiting = [];
+  let isDescribed = false;
+  const add = ([candidate, mid]) => attempt(() => other.addRemoteCandidate(candidate, mid));
+  one.onLocalDescription((sdp, type) => {
+    attempt(() => other.setRemoteDescription(sdp, type));
+    isDescribed = true;
+    waiting.splice(0).forEach(add);
+  });
+  one.onLocalCandidate((candidate, mid) => {
+    tell(candidate);
+    if (isDescribed) add([candidate, mid]);
+    else waiting.push([candidate, mid]);
+  });
+}
+
+signal(near, far, (candidate) => {
   const words = candidate.split(' ');
   say('candidate', { kind: words[7], address: `${words[4]}:${words[5]}` });
-  far.addRemoteCandidate(candidate, mid);
 });
-far.onLocalCandidate((candidate, mid) => near.addRemoteCandidate(candidate, mid));
+signal(far, near);
 near.onGatheringStateChange((state) => state === 'complete' && say('gathered'));
 near.onIceStateChange((state) => say('state', { state }));
 far.onDataChannel((channel) => {
-  channel.onMessage((message) => channel.sendMessage(message));
+  channel.onMessage((message) => attempt(() => channel.sendMessage(message)));
   kept.push(channel);
 });
 const channel = near.createDataChannel('echo');
 kept.push(channel);
 channel.onMessage(() => say('echo'));
-setInterval(() => channel.isOpen() && channel.sendMessage('ping'), 500);
+setInterval(() => attempt(() => channel.isOpen() && channel.sendMessage('ping')), 500);
 
 readline.createInterface({ input: process.stdin }).on('line', (line) => {
   if (JSON.parse(line).do === 'renew') {
     say('no-api', { what: 'other credentials' });
     return;
   }
-  near.close();
-  far.close();
+  attempt(() => near.close());
+  attempt(() => far.close());
   setTimeout(() => {
     say('closed');
     cleanup();

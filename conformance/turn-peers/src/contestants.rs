@@ -1,6 +1,7 @@
 //! Who is compared, and the programs that drive them.
 
 use std::path::Path;
+use std::process::Command;
 
 /// An implementation.
 pub(crate) struct Contestant {
@@ -16,6 +17,18 @@ pub(crate) struct Contestant {
 }
 
 impl Contestant {
+    /// Its name and version.
+    pub(crate) fn version(&self, installed: &Installed) -> String {
+        if self.name != CHROMIUM {
+            return format!("{} {}", self.name, self.version);
+        }
+        // The browser is what the machine has.
+        let said = Command::new(&installed.chromium).arg("--version").output().map(|output| output.stdout);
+        let said = String::from_utf8_lossy(&said.unwrap_or_default()).into_owned();
+        let number = said.split_whitespace().find(|word| word.starts_with(|first: char| first.is_ascii_digit()));
+        format!("{CHROMIUM} {}", number.unwrap_or("of unknown version"))
+    }
+
     /// Whether what is driven is one client of one server, so that whoever is told something knows by which server.
     pub(crate) fn is_one_client(&self) -> bool {
         self.agent != Some(self.client)
@@ -38,6 +51,7 @@ pub(crate) struct Installed {
     pub(crate) node: String,
     /// The folder with `node_modules`.
     pub(crate) node_modules: String,
+    pub(crate) chromium: String,
 }
 
 impl Program {
@@ -56,8 +70,10 @@ impl Program {
     }
 }
 
+const CHROMIUM: &str = "Chromium";
+
 /// All of them, in the order of the columns.
-pub(crate) const CONTESTANTS: [Contestant; 7] = [
+pub(crate) const CONTESTANTS: [Contestant; 8] = [
     Contestant {
         name: "frazil",
         version: "this, by frazil-tokio",
@@ -105,6 +121,13 @@ pub(crate) const CONTESTANTS: [Contestant; 7] = [
         version: "in node-datachannel 0.33.4",
         client: Program::Node("libdatachannel.mjs"),
         agent: Some(Program::Node("libdatachannel.mjs")),
+        without_agent: "",
+    },
+    Contestant {
+        name: CHROMIUM,
+        version: "",
+        client: Program::Node("chromium.mjs"),
+        agent: Some(Program::Node("chromium.mjs")),
         without_agent: "",
     },
 ];

@@ -1,6 +1,7 @@
 //! `turn-peers`: which TURN client and ICE agent handles which of the hard cases, each shown by a run.
 //!
-//! `turn-peers --python FILE --node FILE --node-modules FOLDER --folder FOLDER [--only WORD] [--with WORD] [--page FILE]`
+//! `turn-peers --python FILE --node FILE --node-modules FOLDER --chromium FILE --folder FOLDER [--only WORD] [--with WORD]
+//! [--page FILE]`
 
 mod cases;
 mod contestants;
@@ -16,6 +17,7 @@ mod verdict;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::time::Duration;
 
 use cases::{CASES, Case};
 use contestants::{CONTESTANTS, Contestant, Installed};
@@ -23,10 +25,13 @@ use stage::Stage;
 use table::Row;
 use tokio::sync::Semaphore;
 use tokio::task::LocalSet;
+use tokio::time::sleep;
 use verdict::{Mark, Verdict};
 
 /// How many short cells are played at once.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 6;
+/// Between the beginnings of the long ones: a program takes its time to start.
+const STAGGER: Duration = Duration::from_millis(1500);
 
 fn main() -> ExitCode {
     match place::enter() {
@@ -51,8 +56,12 @@ async fn play() -> Result<(), Box<dyn std::error::Error>> {
     let options = options()?;
     let option = |name: &str| options.get(name).cloned();
     let needed = |name: &str| option(name).ok_or_else(|| format!("--{name} is missing"));
-    let installed =
-        Installed { python: needed("python")?, node: needed("node")?, node_modules: needed("node-modules")? };
+    let installed = Installed {
+        python: needed("python")?,
+        node: needed("node")?,
+        node_modules: needed("node-modules")?,
+        chromium: needed("chromium")?,
+    };
     let stage = Rc::new(Stage::new(installed, needed("folder")?.into()).await?);
     let has = |text: &str, word: &Option<String>| word.as_ref().is_none_or(|word| text.contains(word.as_str()));
     let (only, with) = (option("only"), option("with"));
@@ -60,30 +69,37 @@ async fn play() -> Result<(), Box<dyn std::error::Error>> {
     let contestants: Vec<&'static Contestant> =
         CONTESTANTS.iter().filter(|contestant| has(contestant.name, &with)).collect();
 
+    let versions: Vec<String> = contestants.iter().map(|contestant| contestant.version(stage.installed())).collect();
     let slots = Rc::new(Semaphore::new(AT_ONCE));
     // The long ones begin first, and wait side by side for the lifetime of an allocation to pass.
     let mut order: Vec<Case> = cases.clone();
     order.sort_by_key(|case| !case.is_long());
     let mut plays = Vec::new();
+    let mut begins_after = Duration::ZERO;
     for case in order {
-        for (column, contestant) in contestants.iter().copied().enumerate() {
+        for contestant in contestants.iter().copied() {
             let (stage, slots) = (stage.clone(), slots.clone());
+            let delay = begins_after;
+            if case.is_long() {
+                begins_after += STAGGER;
+            }
             let play = tokio::task::spawn_local(async move {
+                sleep(delay).await;
                 let verdict = twice(&stage, case, contestant, &slots).await;
                 eprintln!("{}: {}: {}. {}", case.name(), contestant.name, verdict.mark.word(), verdict.evidence);
                 verdict
             });
-            plays.push((case, column, play));
+            plays.push((case, play));
         }
     }
     let mut rows: Vec<Row> = cases.iter().map(|case| Row { case: *case, cells: Vec::new() }).collect();
-    for (case, _, play) in plays {
+    for (case, play) in plays {
         let verdict = play.await?;
         if let Some(row) = rows.iter_mut().find(|row| row.case == case) {
             row.cells.push(verdict);
         }
     }
-    let page = table::page(&contestants, &rows);
+    let page = table::page(&contestants, &versions, &rows);
     match option("page") {
         Some(file) => std::fs::write(file, page)?,
         None => print!("{page}"),

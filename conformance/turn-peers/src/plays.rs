@@ -238,8 +238,10 @@ impl Play<'_> {
         let server = self.stage.server(Script { is_stale_for_data: true, ..Script::default() }).await?;
         let mut running = self.start(&Setting::one(server.url(Transport::Udp)))?;
         let verdict = self.flows(&server, &mut running).await;
-        let evidence = format!("{}; {}", verdict.evidence, summary(&server.seen()));
-        Ok(Verdict { evidence, ..verdict })
+        if verdict.mark != Mark::Yes {
+            return Ok(verdict);
+        }
+        Ok(Verdict::new(Mark::Yes, format!("{}; {}", verdict.evidence, summary(&server.seen()))))
     }
 
     async fn stale_refresh(&self) -> io::Result<Verdict> {

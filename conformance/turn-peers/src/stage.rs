@@ -61,6 +61,10 @@ impl Stage {
         Ok(Self { place, authority, authority_file, folder, installed, echoes })
     }
 
+    pub(crate) fn installed(&self) -> &Installed {
+        &self.installed
+    }
+
     fn site(&self, is_open: bool) -> &Site {
         if is_open { &self.place.open } else { &self.place.closed }
     }
@@ -112,7 +116,7 @@ impl Stage {
         let words = program.words(&self.installed);
         let mut command = site.command(&words[0]);
         command.args(&words[1..]).arg(task.to_string());
-        command.env("NODE_PATH", &self.installed.node_modules);
+        command.env("NODE_PATH", &self.installed.node_modules).env("CHROMIUM", &self.installed.chromium);
         command.env("SSL_CERT_FILE", &self.authority_file).env("NODE_EXTRA_CA_CERTS", &self.authority_file);
         Running::start(command)
     }

@@ -21,12 +21,13 @@ comes from a run against a TURN server of our own that is told what to do and co
 (`conformance/turn-peers/drivers`) with its default settings; where a feature is a setting, the setting is used. A program
 holds one agent that has the servers and one that has none and sends everything back, in a network where the two reach each
 other only through the relay; a TURN client alone sends to a socket that sends everything back. Servers and programs run in
-network namespaces of their own. Waits are bounded as said below, and each \"no\" was run twice.
+network namespaces of their own. Waits are bounded as said below, and each \"no\" was run twice. Times count from the start of
+the program, the launch of an interpreter or a browser included.
 
 ";
 
 /// Writes the page.
-pub(crate) fn page(contestants: &[&Contestant], rows: &[Row]) -> String {
+pub(crate) fn page(contestants: &[&Contestant], versions: &[String], rows: &[Row]) -> String {
     let mut page = HEAD.to_owned();
     let heads: Vec<&str> = contestants.iter().map(|contestant| contestant.name).collect();
     let _ = writeln!(page, "| | {} |\n|---|{}", heads.join(" | "), "---|".repeat(heads.len()));
@@ -38,8 +39,6 @@ pub(crate) fn page(contestants: &[&Contestant], rows: &[Row]) -> String {
     let counts: Vec<String> = (0..contestants.len()).map(count).collect();
     let _ = writeln!(page, "| **yes, of {}** | {} |\n", rows.len(), counts.join(" | "));
     page.push_str("\"no API\": there is no way to ask for it. \"-\": what it stands on is missing.\n\nVersions: ");
-    let versions: Vec<String> =
-        contestants.iter().map(|contestant| format!("{} {}", contestant.name, contestant.version)).collect();
     let _ = writeln!(page, "{}.\n\n## What was seen", versions.join("; "));
     for row in rows {
         let _ = writeln!(page, "\n### {}\n\nAsked: {}.\n", row.case.name(), row.case.explanation());

@@ -474,8 +474,8 @@ impl Agent {
         let now = self.line.advance(now);
         self.stop();
         self.gathering.close(&mut self.paths, now);
-        self.gather(now);
         self.change_state(State::Closed);
+        self.gather(now);
     }
 
     /// The number of a path, to be used in [`handle_datagram`](Self::handle_datagram).
@@ -516,6 +516,10 @@ impl Agent {
             self.settle(now);
         }
         if self.is_over() {
+            return Received::Consumed;
+        }
+        if !self.may_hear(path) {
+            self.counters.unknown_source += u64::from(!Message::looks_like(datagram));
             return Received::Consumed;
         }
         if Message::looks_like(datagram) {
@@ -561,7 +565,7 @@ impl Agent {
     /// The next datagram to send, written into `buf`, which must have at least
     /// [`MIN_BUFFER`](Self::MIN_BUFFER) bytes; what does not fit is lost as on the way.
     pub fn poll_transmit(&mut self, buf: &mut [u8]) -> Option<Transmit> {
-        if let Some((path, len)) = self.gathering.poll_transmit(buf, &mut self.paths) {
+        if let Some((path, len)) = self.gathering.poll_transmit(buf) {
             return Some(Transmit { path, len });
         }
         while let Some(outgoing) = self.outgoing.pop_front() {

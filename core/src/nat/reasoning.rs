@@ -102,10 +102,14 @@ impl<'a> Reasoning<'a> {
     /// Has the base seen by the server at its other address. That opens filters, so they are tested before.
     fn visit_other(&mut self) -> Result<(), Halt> {
         self.other()?;
-        self.filter_tests()?;
-        let [address, both] = [Change::Address, Change::Both].map(|change| settled(self.seen(Ask::Other(change))));
-        address?.and(both?)?;
-        Ok(())
+        // Where the filter test needs the other port of the first address as well, that tells something too.
+        let changes = match self.filter_tests()? {
+            (Outcome::Unanswered, Some(Outcome::Unanswered)) => &[Change::Address, Change::Both, Change::Port][..],
+            _ => &[Change::Address, Change::Both][..],
+        };
+        let seen: Vec<_> = changes.iter().map(|change| settled(self.seen(Ask::Other(*change)))).collect();
+        let seen: Vec<_> = seen.into_iter().collect::<Result<_, Halt>>()?;
+        Ok(seen.into_iter().try_for_each(|seen| seen.map(drop))?)
     }
 
     fn find_filtering(&mut self) -> Result<Filtering, Halt> {

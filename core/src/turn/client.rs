@@ -216,6 +216,14 @@ impl Client {
         self.settle(now);
     }
 
+    /// Asks the server right away whether the allocation is still there, by a refresh: for when nothing comes through it
+    /// any more. Does nothing where that is being asked, or there is none.
+    pub fn verify(&mut self, now: Instant) {
+        let now = self.timeline.advance(now);
+        self.refresh_at(now);
+        self.settle(now);
+    }
+
     /// Gives the allocation back. [`Event::Closed`] says when the server has confirmed it, or has not answered. Over a
     /// stream [`Event::CloseStream`] comes before it.
     pub fn close(&mut self, now: Instant) {

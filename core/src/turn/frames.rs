@@ -37,7 +37,9 @@ pub(super) fn write_channel_data(
     };
     frame[..2].copy_from_slice(&number.to_be_bytes());
     frame[2..4].copy_from_slice(&stated.to_be_bytes());
-    frame[end..].fill(0);
+    if end < needed {
+        frame[end..].fill(0);
+    }
     Ok(needed)
 }
 

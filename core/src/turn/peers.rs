@@ -32,6 +32,7 @@ pub(super) struct Peers {
     /// Peers by their channels' numbers.
     channels: BTreeMap<u16, SocketAddr>,
     next_number: u16,
+    latest: Option<Latest>,
     /// Something was used late in its life, and is to be prolonged now.
     is_due: bool,
 }
@@ -53,6 +54,15 @@ enum PermissionState {
     Renewing { since: Instant },
     /// The server has refused.
     Refused { at: Instant },
+}
+
+/// The channel that was used last. That it is in use, and its permission too, has been noted since they were last
+/// prolonged, so that to use it again changes nothing: until one of them is to be prolonged, or an answer comes.
+#[derive(Clone, Copy, Debug)]
+struct Latest {
+    number: u16,
+    peer: SocketAddr,
+    until: Instant,
 }
 
 /// A peer that was sent to.
@@ -108,12 +118,16 @@ impl Peers {
             contacts: BTreeMap::new(),
             channels: BTreeMap::new(),
             next_number: *CHANNELS.start(),
+            latest: None,
             is_due: false,
         }
     }
 
     /// The way to this peer.
     pub(super) fn way_to(&self, peer: SocketAddr, now: Instant) -> Way {
+        if let Some(latest) = self.latest(|latest| latest.peer == peer, now) {
+            return Way::Channel(latest.number);
+        }
         let permitted = self.permission_way(peer.ip(), now);
         let channel = self.contacts.get(&peer).and_then(|contact| contact.channel.as_ref());
         match channel {
@@ -126,6 +140,9 @@ impl Peers {
 
     /// The way to this peer; notes that it is used.
     pub(super) fn use_way_to(&mut self, peer: SocketAddr, now: Instant) -> Way {
+        if let Some(latest) = self.latest(|latest| latest.peer == peer, now) {
+            return Way::Channel(latest.number);
+        }
         match self.permit(peer.ip(), now) {
             Way::Indication => {}
             other => return other,
@@ -141,10 +158,30 @@ impl Peers {
             Some(channel) if channel.state.is_bound(now) => {
                 channel.used_at = now;
                 self.is_due |= channel.state.is_late(now);
-                Way::Channel(channel.number)
+                let number = channel.number;
+                self.remember(number, peer);
+                Way::Channel(number)
             }
             _ => Way::Indication,
         }
+    }
+
+    fn latest(&self, is_it: impl FnOnce(&Latest) -> bool, now: Instant) -> Option<&Latest> {
+        self.latest.as_ref().filter(|latest| is_it(latest) && now < latest.until)
+    }
+
+    /// This channel was used just now, and so was its permission.
+    fn remember(&mut self, number: u16, peer: SocketAddr) {
+        let permission = self.permissions.get(&peer.ip()).map(|permission| permission.state);
+        let channel =
+            self.contacts.get(&peer).and_then(|contact| contact.channel.as_ref()).map(|channel| channel.state);
+        self.latest = match (permission, channel) {
+            (Some(PermissionState::Granted { since: permitted }), Some(ChannelState::Bound { since: bound })) => {
+                let until = (permitted + PERMISSION_RENEWAL).min(bound + CHANNEL_RENEWAL);
+                Some(Latest { number, peer, until })
+            }
+            _ => None,
+        };
     }
 
     /// Whether a bound channel leads to this peer.
@@ -171,6 +208,7 @@ impl Peers {
 
     /// Notes that the server was asked to permit a peer.
     pub(super) fn permission_asked(&mut self, peer: IpAddr, now: Instant) {
+        self.latest = None;
         let permission =
             self.permissions.entry(peer).or_insert(Permission { state: PermissionState::Asked, used_at: now });
         permission.state = match permission.state {
@@ -183,6 +221,7 @@ impl Peers {
 
     /// The server permits the peer. Says whether that is news.
     pub(super) fn permission_granted(&mut self, peer: IpAddr, now: Instant) -> bool {
+        self.latest = None;
         let state = PermissionState::Granted { since: now };
         match self.permissions.get_mut(&peer) {
             Some(permission) => {
@@ -198,6 +237,7 @@ impl Peers {
 
     /// The server does not permit the peer.
     pub(super) fn permission_refused(&mut self, peer: IpAddr, now: Instant) {
+        self.latest = None;
         if let Some(permission) = self.permissions.get_mut(&peer) {
             permission.state = PermissionState::Refused { at: now };
         }
@@ -205,6 +245,7 @@ impl Peers {
 
     /// The server has not answered, or does not know us any more: asked anew when somebody wants to send.
     pub(super) fn permission_unanswered(&mut self, peer: IpAddr) {
+        self.latest = None;
         self.permissions.remove(&peer);
     }
 
@@ -260,12 +301,17 @@ impl Peers {
         }
     }
 
+    /// For a change of its state.
     fn channel_mut(&mut self, peer: SocketAddr) -> Option<&mut Channel> {
+        self.latest = None;
         self.contacts.get_mut(&peer)?.channel.as_mut()
     }
 
     /// From whom data on this channel comes; notes that it is used.
     pub(super) fn peer_on(&mut self, number: u16, now: Instant) -> Option<SocketAddr> {
+        if let Some(latest) = self.latest(|latest| latest.number == number, now) {
+            return Some(latest.peer);
+        }
         let peer = *self.channels.get(&number)?;
         let channel = self.channel_mut(peer)?;
         // The server may have bound it already, and its answer be late.
@@ -276,6 +322,7 @@ impl Peers {
         let is_late = channel.state.is_late(now);
         self.is_due |= is_late;
         self.permit(peer.ip(), now);
+        self.remember(number, peer);
         Some(peer)
     }
 
@@ -292,6 +339,7 @@ impl Peers {
 
     /// Forgets what is over, and gives one request that is due, if requests may be made.
     pub(super) fn due(&mut self, may_ask: bool, now: Instant) -> Option<Purpose> {
+        self.latest = None;
         self.permissions.retain(|_, permission| match permission.state {
             PermissionState::Granted { since } => now < since + PERMISSION_LIFETIME,
             PermissionState::Refused { at } => now < at + PERMISSION_REFUSAL,
@@ -403,4 +451,53 @@ fn free_number(taken: &BTreeMap<u16, SocketAddr>, next: &mut u16) -> Option<u16>
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+
+    /// To remember the channel that was used last is a short cut and nothing else: who forgets it says the same.
+    #[test]
+    fn what_is_remembered_changes_nothing() {
+        let peers = ["192.0.2.1:1", "192.0.2.1:2", "192.0.2.2:1", "[2001:db8::1]:1"];
+        let peers: [SocketAddr; 4] = peers.map(|peer| peer.parse().unwrap());
+        let mut shortened = 0;
+        for seed in 0..100 {
+            let mut rng = Rng::new([seed; 32]);
+            let mut now = Instant::from_millis(1000);
+            let (mut quick, mut slow) = (Peers::new(), Peers::new());
+            for _ in 0..2_000 {
+                let pause = rng.below(18);
+                now += Duration::from_millis(rng.below(1 << pause).into());
+                // The first ones most of the time.
+                let peer = peers[(rng.below(4) & rng.below(4)) as usize];
+                let number = CHANNELS.start() + rng.below(4) as u16;
+                let (what, is_rare) = (rng.below(40), rng.below(4) == 0);
+                shortened += u32::from(quick.latest(|_| true, now).is_some());
+                let step = |peers: &mut Peers| match what {
+                    0..=11 => format!("{:?}", peers.use_way_to(peer, now)),
+                    12..=20 => format!("{:?}", peers.peer_on(number, now)),
+                    21..=23 => format!("{:?}", peers.way_to(peer, now)),
+                    24..=25 => format!("{:?}", peers.permit(peer.ip(), now)),
+                    26 => format!("{:?}", peers.is_permitted(peer.ip(), now)),
+                    27 => format!("{:?}", peers.permission_asked(peer.ip(), now)),
+                    28..=30 => format!("{:?}", peers.permission_granted(peer.ip(), now)),
+                    31 if is_rare => format!("{:?}", peers.permission_refused(peer.ip(), now)),
+                    32 if is_rare => format!("{:?}", peers.permission_unanswered(peer.ip())),
+                    33 => format!("{:?}", peers.count(peer, 0, now)),
+                    34..=35 => format!("{:?}", peers.channel_bound(peer, now)),
+                    36 if is_rare => format!("{:?}", peers.channel_refused(peer, now)),
+                    37 if is_rare => format!("{:?}", peers.channel_unanswered(peer, now)),
+                    _ => format!("{:?}", peers.due(true, now)),
+                };
+                slow.latest = None;
+                assert_eq!(step(&mut quick), step(&mut slow), "{what} of seed {seed}");
+                assert_eq!(quick.is_due(), slow.is_due(), "{what} of seed {seed}");
+                assert_eq!(quick.poll_timeout(true, now), slow.poll_timeout(true, now), "{what} of seed {seed}");
+            }
+        }
+        assert!(shortened > 1000, "it is hardly ever of use: {shortened}");
+    }
 }

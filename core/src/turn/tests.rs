@@ -1,6 +1,7 @@
 //! The client against a server that answers what the test wants, where no other server does.
 
 mod hostile;
+mod lifetimes;
 mod sending;
 mod streams;
 mod terms;

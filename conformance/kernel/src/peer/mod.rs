@@ -37,14 +37,31 @@ pub(crate) struct ServerAccess {
     pub(crate) password: Option<String>,
 }
 
+impl ServerAccess {
+    /// Whether it is asked by datagrams.
+    pub(crate) fn is_asked_over_udp(&self) -> bool {
+        self.uri.starts_with("stun:") || self.uri.ends_with("?transport=udp")
+    }
+}
+
 /// What came of it.
 #[derive(Clone, Serialize, Deserialize, Debug)]
 pub(crate) struct Report {
     pub(crate) end: End,
     /// The peer's own candidates.
     pub(crate) candidates: Vec<CandidateReport>,
-    /// What servers were asked in vain, and why (W3C `icecandidateerror`).
-    pub(crate) errors: Vec<String>,
+    /// What servers were asked in vain.
+    pub(crate) errors: Vec<ServerError>,
+}
+
+/// Why a server gives no candidate (W3C `icecandidateerror`).
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub(crate) struct ServerError {
+    pub(crate) uri: String,
+    pub(crate) code: u16,
+    pub(crate) text: String,
+    /// From the peer's start.
+    pub(crate) after_ms: u64,
 }
 
 /// How it ended.

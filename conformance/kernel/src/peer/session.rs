@@ -4,16 +4,17 @@ use std::future::pending;
 use std::time::Duration;
 
 use frazil::Protocol;
-use frazil::ice::{self, Candidate, PairReport};
+use frazil::ice::{self, Candidate, CandidateKind, LocalCandidate, PairReport, ServerOutcome, ServerReport};
 use frazil::jsep;
 use frazil::peer::{self, ChannelConfig, ConnectionState};
 use frazil::stun::RetransmissionConfig;
+use frazil::turn;
 use frazil_conformance::contestant;
 use frazil_tokio::{Channel, Event, Events, IceServer, Message, Peer};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::signal::{Heard, Signal};
-use super::{CandidateReport, End, PathReport, Report, Task};
+use super::{CandidateReport, End, PathReport, Report, ServerError, Task};
 
 /// How long a nominated path must have stood to be called the one in the end.
 const SETTLING: Duration = Duration::from_millis(1500);
@@ -61,7 +62,7 @@ pub(super) async fn run(task: &Task) -> Report {
         Ok(Err(why)) => End::Undecided { why },
         Err(_) => End::Undecided { why: talk.what_is_missing() },
     };
-    let candidates = talk.peer.local_candidates().iter().map(|local| report_of(&local.candidate)).collect();
+    let candidates = talk.peer.local_candidates().iter().map(|local| talk.report_of_own(local)).collect();
     let errors = std::mem::take(&mut talk.errors);
     talk.farewell().await;
     Report { end, candidates, errors }
@@ -109,7 +110,7 @@ struct Talk {
     stands_at: Option<Instant>,
     said_settled: bool,
     heard_settled: bool,
-    errors: Vec<String>,
+    errors: Vec<ServerError>,
 }
 
 impl Talk {
@@ -177,7 +178,10 @@ impl Talk {
                 self.stands_at = pair.nominated.then(|| Instant::now() + SETTLING);
                 self.path = Some(*pair);
             }
-            Event::IceCandidateError(error) => self.errors.push(error.to_string()),
+            Event::IceCandidateError(error) => {
+                let (uri, after_ms) = (error.uri.to_string(), millis(self.since.elapsed()));
+                self.errors.push(ServerError { uri, code: error.code, text: error.text, after_ms });
+            }
             Event::ConnectionStateChange(ConnectionState::Connected) => {
                 self.connected.get_or_insert(self.since.elapsed());
             }
@@ -237,13 +241,29 @@ impl Talk {
                 connected_ms: millis(connected),
                 echoed_ms: millis(echoed),
                 path: PathReport {
-                    local: report_of(&path.local.candidate),
+                    local: self.report_of_own(&path.local),
                     remote: report_of(&path.remote),
                     nominated: path.nominated,
                 },
             }),
             _ => Err(format!("the other side has closed: {}", self.what_is_missing())),
         }
+    }
+
+    /// A candidate of our own. What a relay lends is told with how we talk to it.
+    fn report_of_own(&self, local: &LocalCandidate) -> CandidateReport {
+        let lends = |report: &ServerReport| match &report.outcome {
+            ServerOutcome::Answered { relayed, .. } => relayed.contains(&local.candidate.address),
+            _ => false,
+        };
+        let is_relayed = local.candidate.kind == CandidateKind::Relayed;
+        let lender = self.peer.server_reports().into_iter().find(|report| is_relayed && lends(report));
+        let relay_protocol = lender.map(|report| match report.uri.transport {
+            turn::Transport::Udp => "udp".to_owned(),
+            turn::Transport::Tcp => "tcp".to_owned(),
+            turn::Transport::Tls => "tls".to_owned(),
+        });
+        CandidateReport { relay_protocol, ..report_of(&local.candidate) }
     }
 
     fn what_is_missing(&self) -> String {

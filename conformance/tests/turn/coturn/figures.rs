@@ -29,8 +29,8 @@ fn figures() {
     let (plan, surroundings) = of_all_transports();
     let server = plan.start();
     for transport in TRANSPORTS {
-        let mut times = (0..ALLOCATIONS).map(|_| time_of_allocation(&server, transport, &surroundings));
-        let mut times: Vec<Duration> = times.by_ref().collect();
+        let times = (0..ALLOCATIONS).map(|_| time_of_allocation(&server, transport, &surroundings));
+        let mut times: Vec<Duration> = times.collect();
         times.sort_unstable();
         let [best, median, worst] = [0, ALLOCATIONS / 2, ALLOCATIONS - 1].map(|at| times[at].as_secs_f64() * 1000.0);
         println!("{transport:?}: allocated after {median:.2} ms ({best:.2} to {worst:.2}, {ALLOCATIONS} times)");
@@ -127,7 +127,7 @@ fn to_the_client(relay: Relay) -> u64 {
     let relayed = driver.client.relayed().unwrap();
     let counted = Arc::clone(&arrived);
     let sender = std::thread::spawn(move || {
-        at_the_pace_of(&counted, || drop(peer.send_to(&PAYLOAD, relayed).unwrap()));
+        at_the_pace_of(&counted, || assert_eq!(peer.send_to(&PAYLOAD, relayed).unwrap(), PAYLOAD.len()));
     });
     let mut last = Clock::now();
     while arrived.load(Ordering::Relaxed) < DATAGRAMS && last.elapsed() < 2 * PATIENCE {

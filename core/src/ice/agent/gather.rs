@@ -31,7 +31,7 @@ impl Agent {
     /// The addresses of a server's name, as [`Event::Resolve`] has asked; none if it has none.
     pub fn handle_resolved(&mut self, request: ResolveId, addresses: &[IpAddr], now: Instant) {
         let now = self.line.advance(now);
-        self.gathering.handle_resolved(request, addresses);
+        self.gathering.handle_resolved(request, addresses, now);
         self.settle(now);
     }
 
@@ -39,7 +39,7 @@ impl Agent {
     /// candidate is made of it.
     pub fn handle_socket_opened(&mut self, socket: SocketId, local: Option<SocketAddr>, now: Instant) {
         let now = self.line.advance(now);
-        self.gathering.handle_socket_opened(socket, local);
+        self.gathering.handle_socket_opened(socket, local, now);
         self.settle(now);
     }
 
@@ -71,9 +71,16 @@ impl Agent {
         self.config.transport_policy == TransportPolicy::All || kind == CandidateKind::Relayed
     }
 
+    /// Whether what comes over a path may be used: if only relays may, nothing that comes to a socket of ours itself.
+    pub(super) fn may_hear(&self, path: PathId) -> bool {
+        self.may_use(CandidateKind::Host)
+            || self.paths.get(path).is_some_and(|path| self.gathering.has_relay(path.local))
+    }
+
     /// Takes what the servers have given.
     pub(super) fn gather(&mut self, now: Instant) {
         self.gathering.keep_mappings(!matches!(self.state, State::Completed | State::Failed | State::Closed));
+        self.gathering.doubt(matches!(self.state, State::Disconnected | State::Failed), &mut self.paths, now);
         while let Some(outcome) = self.gathering.poll_outcome() {
             match outcome {
                 Outcome::Reflexive { address, base, server } => self.take_reflexive(address, base, server, now),
@@ -146,16 +153,17 @@ impl Agent {
         lower.map(&make).find(|local| !taken(local)).unwrap_or_else(|| make(preference))
     }
 
-    fn take_reflexive(&mut self, address: SocketAddr, base: Base, server: IpAddr, now: Instant) {
+    fn take_reflexive(&mut self, address: SocketAddr, base: Base, server: SocketAddr, now: Instant) {
         if !self.may_use(CandidateKind::ServerReflexive) {
             return;
         }
         let local = self.distinct(base.preference, |preference| {
-            LocalCandidate::server_reflexive(Protocol::Udp, address, base.address, server, preference)
+            LocalCandidate::server_reflexive(Protocol::Udp, address, base.address, server.ip(), preference)
         });
         // Where it is what another server has told, or no NAT is there, it is redundant (section 5.1.3).
-        let is_new = self.add_local(local, base.cost, base.interface, now).is_ok();
-        self.gathering.need_mapping(base.address, server, is_new);
+        if self.add_local(local, base.cost, base.interface, now).is_ok() {
+            self.gathering.need_mapping(base.address, server);
+        }
     }
 
     /// A relay does not let a peer be reached.

@@ -111,7 +111,7 @@ impl Agent {
         let mut was_base = false;
         if protocol == Protocol::Udp {
             was_base = self.gathering.bases().iter().any(|known| known.address == base);
-            self.gathering.remove_base(base, &mut self.paths);
+            self.gathering.remove_base(base, &mut self.paths, self.line.now());
         }
         let of_base = |local: &LocalCandidate| local.base == base && local.candidate.transport.protocol() == protocol;
         self.withdraw(of_base) || was_base

@@ -1,10 +1,10 @@
 //! One address of a server, asked from one socket.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::{
     Answer, Binding, Client, Duration, Family, Gathering, GatheringError, Incoming, Instant, Message, NEXT_ADDRESS,
-    Outcome, Path, PathId, Paths, Protocol, QueryId, RetransmissionConfig, ServerOutcome, Transport, turn,
+    Outcome, Path, PathId, Paths, Protocol, Query, QueryId, RetransmissionConfig, ServerOutcome, Transport, turn,
 };
 use crate::ice::Event;
 
@@ -64,31 +64,25 @@ impl Gathering {
         let Some(query) = self.queries.get_mut(&id) else { return false };
         let (local, transport, relays) = (query.local(), query.uri().transport, query.uri().relays());
         let retransmission = RetransmissionConfig { rto, ..self.retransmission };
-        let is_asked = |server: SocketAddr| {
-            self.attempts.values().any(|other| {
-                let asks_the_same = match &other.asks {
-                    Asks::Binding(_) => !relays,
-                    Asks::Relay(_) | Asks::Away => relays,
-                };
-                let is_same = (other.server, other.local, other.is_stream) == (server, local, transport.is_stream());
-                asks_the_same && is_same && !other.is_dismissed
-            })
-        };
-        let mut is_redundant = false;
-        let server = loop {
-            match query.addresses.pop_front() {
-                Some(server) if is_asked(server) => is_redundant = true,
-                Some(server) => break server,
+        let mut addresses = core::mem::take(&mut query.addresses);
+        let (mut next, mut same) = (None, None);
+        while let Some(server) = addresses.pop_front() {
+            match self.asks_already((server, local, transport.is_stream()), relays, None, paths) {
+                Some(other) => same = Some(other),
                 None => {
-                    let is_lone = !self.attempts.values().any(|attempt| attempt.query == id && attempt.is_wanted());
-                    if is_redundant && is_lone {
-                        (query.outcome, query.is_settled) = (ServerOutcome::Redundant, true);
-                        self.set_query_timer(id);
-                    }
-                    return false;
+                    next = Some(server);
+                    break;
                 }
             }
+        }
+        let Some(server) = next else {
+            if let Some(other) = same {
+                self.leave_to(id, other, now);
+            }
+            return false;
         };
+        let Some(query) = self.queries.get_mut(&id) else { return false };
+        query.addresses = addresses;
         query.asked = Some(server);
         query.began.get_or_insert(now);
         query.next_at = (!query.addresses.is_empty()).then(|| now + NEXT_ADDRESS);
@@ -105,7 +99,7 @@ impl Gathering {
                     Err(invalid) => {
                         let error = query.error(GatheringError::UNREACHABLE, invalid.to_string());
                         query.note(error);
-                        self.go_on(id);
+                        self.go_on(id, now);
                         return false;
                     }
                 }
@@ -123,10 +117,13 @@ impl Gathering {
         let Some(&Attempt { query, server, local, is_stream, .. }) = self.attempts.get(&id) else { return };
         let is_asked =
             |other: &Attempt| matches!(other.asks, Asks::Binding(_)) && (other.server, other.local) == (server, local);
-        if is_stream || self.base_at(local).is_none() || self.attempts.values().any(is_asked) {
+        let is_named = self.queries.get(&query).is_some_and(|query| self.is_named(query));
+        if is_stream || !is_named || self.base_at(local).is_none() || self.attempts.values().any(is_asked) {
             return;
         }
-        let asks = Asks::Binding(Binding::over_udp(self.retransmission));
+        // It has just answered, so it need not be waited for long.
+        let rto = self.retransmission.rto;
+        let asks = Asks::Binding(Binding::over_udp(RetransmissionConfig { rto, rc: 3, rm: 1 }));
         let made = self.make_attempt(query, (server, local), false, asks, paths, now);
         if let Some(made) = self.attempts.get_mut(&made) {
             made.is_spare = true;
@@ -145,6 +142,7 @@ impl Gathering {
         let id = AttemptId(self.next_attempt);
         self.next_attempt += 1;
         let path = paths.intern(path_to(server, local, is_stream, id));
+        self.make_way(path, paths, now);
         let made = Attempt {
             query,
             server,
@@ -189,9 +187,10 @@ impl Gathering {
                 Incoming::Taken
             }
             Asks::Relay(client) => {
-                // Checks of a peer that is where the server is are not for the client.
-                let is_binding = !from_turn && bytes.first() == Some(&0) && bytes.get(1) == Some(&1);
-                if is_binding {
+                // Who asks the server for our address, or a peer that is there, may have the same path; and the client
+                // asks for none.
+                let is_binding = |bytes: &[u8]| bytes.len() > 1 && (bytes[0] & 0x3E, bytes[1] & 0xEF) == (0, 1);
+                if !from_turn && is_binding(bytes) {
                     return Incoming::NotOurs;
                 }
                 let server = client.server();
@@ -222,7 +221,7 @@ impl Gathering {
             Asks::Binding(binding) => {
                 if binding.handle_timeout(self.keeps_mappings, &mut self.rng, now) {
                     let text = "the server does not answer".to_owned();
-                    return self.attempt_failed(id, GatheringError::UNREACHABLE, text, paths);
+                    return self.attempt_failed(id, GatheringError::UNREACHABLE, text, paths, now);
                 }
             }
             Asks::Relay(client) => client.handle_timeout(now),
@@ -232,24 +231,31 @@ impl Gathering {
     }
 
     /// An attempt has come to nothing.
-    pub(super) fn attempt_failed<T>(&mut self, id: AttemptId, code: u16, text: String, paths: &mut Paths<T>) {
+    pub(super) fn attempt_failed<T>(
+        &mut self,
+        id: AttemptId,
+        code: u16,
+        text: String,
+        paths: &mut Paths<T>,
+        now: Instant,
+    ) {
         let Some(attempt) = self.attempts.get(&id) else { return };
         let (query, server, is_spare) = (attempt.query, attempt.server, attempt.is_spare);
-        self.drop_attempt(id, paths);
+        self.drop_attempt(id, paths, now);
         if is_spare {
             return;
         }
         if let Some(query) = self.queries.get_mut(&query) {
             query.note(GatheringError { server: Some(server), ..query.error(code, text) });
         }
-        self.go_on(query);
+        self.go_on(query, now);
     }
 
     /// Does what an attempt asks for after it was called.
     pub(super) fn touched<T>(&mut self, id: AttemptId, paths: &mut Paths<T>, now: Instant) {
-        loop {
-            let Some(Attempt { asks: Asks::Relay(client), .. }) = self.attempts.get_mut(&id) else { break };
-            let Some(event) = client.poll_event() else { break };
+        while let Some(Attempt { asks: Asks::Relay(client), .. }) = self.attempts.get_mut(&id)
+            && let Some(event) = client.poll_event()
+        {
             self.handle_relay_event(id, event, paths, now);
         }
         if let Some(attempt) = self.attempts.get(&id) {
@@ -262,7 +268,11 @@ impl Gathering {
                 self.outbox.insert(id);
             }
             self.reschedule(id);
-            self.forget_if_over(id, paths);
+            if let Some(Attempt { asks: Asks::Relay(client), .. }) = self.attempts.get(&id)
+                && client.is_over()
+            {
+                self.drop_attempt(id, paths, now);
+            }
         }
     }
 
@@ -293,12 +303,12 @@ impl Gathering {
                 client.close(now);
                 self.touched(id, paths, now);
             }
-            Asks::Binding(_) | Asks::Away => self.drop_attempt(id, paths),
+            Asks::Binding(_) | Asks::Away => self.drop_attempt(id, paths, now),
         }
     }
 
     /// Forgets an attempt as it is.
-    pub(super) fn drop_attempt<T>(&mut self, id: AttemptId, paths: &mut Paths<T>) {
+    pub(super) fn drop_attempt<T>(&mut self, id: AttemptId, paths: &mut Paths<T>, now: Instant) {
         let has_stream = self.attempts.get(&id).is_some_and(|attempt| attempt.is_stream);
         if has_stream {
             self.close_stream(id, paths);
@@ -313,20 +323,57 @@ impl Gathering {
             self.relays.remove(&relay);
             self.outcomes.push_back(Outcome::RelayGone(relay));
         }
+        let is_lone = !self.attempts.values().any(|other| other.local == attempt.local);
+        let mut is_settled = true;
         if let Some(query) = self.queries.get_mut(&attempt.query) {
-            query.socket = query.socket.filter(|&socket| socket != attempt.local);
+            query.socket = query.socket.filter(|&socket| socket != attempt.local || !is_lone);
+            is_settled = query.is_settled;
         }
-        if self.base_at(attempt.local).is_none() && !attempt.is_stream {
-            self.outcomes.push_back(Outcome::Tell(Event::CloseSocket { local: attempt.local }));
+        self.release_socket(attempt.local);
+        let has_answered = |query: &Query| matches!(query.outcome, ServerOutcome::Answered { .. });
+        if !self.queries.get(&attempt.query).is_some_and(has_answered) {
+            self.reconsider(id, is_settled, now);
         }
     }
 
-    pub(super) fn forget_if_over<T>(&mut self, id: AttemptId, paths: &mut Paths<T>) {
-        if let Some(Attempt { asks: Asks::Relay(client), .. }) = self.attempts.get(&id)
-            && client.is_over()
-        {
-            self.drop_attempt(id, paths);
+    /// Who asks this server for the same, from there and in the same manner.
+    pub(super) fn asks_already<T>(
+        &self,
+        (server, local, is_stream): (SocketAddr, SocketAddr, bool),
+        relays: bool,
+        but: Option<AttemptId>,
+        paths: &Paths<T>,
+    ) -> Option<AttemptId> {
+        let is_it = |id: AttemptId, other: &Attempt| {
+            let asks_the_same = match &other.asks {
+                Asks::Binding(_) => !relays,
+                Asks::Relay(_) | Asks::Away => relays,
+            };
+            let asked = paths.get(other.path).map(|path| path.remote);
+            // Streams have ports of their own.
+            let is_from_there = if is_stream { other.local.ip() == local.ip() } else { other.local == local };
+            let is_same = is_from_there && (asked, other.is_stream) == (Some(server), is_stream);
+            Some(id) != but && other.is_wanted() && asks_the_same && is_same
+        };
+        self.attempts.iter().find(|&(&id, other)| is_it(id, other)).map(|(&id, _)| id)
+    }
+
+    /// A question is left to who asks the same.
+    pub(super) fn leave_to(&mut self, id: QueryId, other: AttemptId, now: Instant) {
+        let is_lone = !self.is_under_way(id);
+        let Some(query) = self.queries.get_mut(&id).filter(|query| query.is_open()) else { return };
+        if !is_lone || !query.addresses.is_empty() {
+            return self.go_on(id, now);
         }
+        (query.outcome, query.is_settled, query.same_as) = (ServerOutcome::Redundant, true, Some(other));
+        self.set_query_timer(id);
+    }
+
+    /// Forgets what still waits on a path for an answer that nobody wants any more, so that the next one hears its own.
+    pub(super) fn make_way<T>(&mut self, path: PathId, paths: &mut Paths<T>, now: Instant) {
+        let is_over = |id: &AttemptId| self.attempts.get(id).is_some_and(|attempt| attempt.is_dismissed);
+        let over: Vec<AttemptId> = self.listeners_on(path).filter(is_over).collect();
+        over.into_iter().for_each(|id| self.drop_attempt(id, paths, now));
     }
 
     pub(super) fn attempts_of(&self, query: QueryId) -> Vec<AttemptId> {
@@ -396,48 +443,45 @@ impl Gathering {
                 }
                 if is_stream {
                     // All is said, and a stream's address is of no use for datagrams.
-                    return self.drop_attempt(id, paths);
+                    return self.drop_attempt(id, paths, now);
                 }
                 if before != Some(mapped)
                     && let Some(base) = self.base_at(local)
                 {
+                    if let Some(Attempt { asks: Asks::Binding(binding), .. }) = self.attempts.get_mut(&id) {
+                        binding.is_needed = false;
+                    }
                     let gone = before.map(|address| Outcome::ReflexiveGone { address, base: local });
                     self.outcomes.extend(gone);
-                    self.outcomes.push_back(Outcome::Reflexive { address: mapped, base, server: server.ip() });
+                    self.outcomes.push_back(Outcome::Reflexive { address: mapped, base, server });
                 }
                 self.touched(id, paths, now);
             }
             Answer::Nothing if before.is_none() => {
                 let text = "the answer has no address that we could have".to_owned();
-                self.attempt_failed(id, GatheringError::UNREACHABLE, text, paths);
+                self.attempt_failed(id, GatheringError::UNREACHABLE, text, paths, now);
             }
-            Answer::Refused { code, reason } if before.is_none() => self.attempt_failed(id, code, reason, paths),
+            Answer::Refused { code, reason } if before.is_none() => self.attempt_failed(id, code, reason, paths, now),
             Answer::Nothing | Answer::Refused { .. } => self.touched(id, paths, now),
         }
     }
 
     fn take_mapped(&mut self, query: QueryId, id: AttemptId, mapped: SocketAddr, now: Instant) {
-        let server = self.attempts.get(&id).map(|attempt| attempt.server);
+        let Some(server) = self.attempts.get(&id).map(|attempt| attempt.server) else { return };
         let Some(asked) = self.queries.get_mut(&query) else { return };
-        let after = match &asked.outcome {
-            ServerOutcome::Answered { after, .. } => *after,
-            _ => asked.began.map_or_else(Default::default, |began| now - began),
-        };
-        asked.asked = server;
-        asked.outcome = ServerOutcome::Answered { after, mapped, relayed: Vec::new() };
-        (asked.is_settled, asked.again) = (true, 0);
+        asked.answered(server, mapped, Vec::new(), now);
         let rank = asked.rank(query);
         self.waiting.remove(&rank);
         self.set_query_timer(query);
     }
 
-    /// A reflexive candidate lives by this attempt's base and address, or none does.
-    pub(in crate::ice) fn need_mapping(&mut self, base: SocketAddr, server: IpAddr, is_needed: bool) {
+    /// A reflexive candidate lives by what this server has told this base.
+    pub(in crate::ice) fn need_mapping(&mut self, base: SocketAddr, server: SocketAddr) {
         for attempt in self.attempts.values_mut() {
             if let Asks::Binding(binding) = &mut attempt.asks
-                && (attempt.local, attempt.server.ip()) == (base, server)
+                && (attempt.local, attempt.server) == (base, server)
             {
-                binding.is_needed = is_needed;
+                binding.is_needed = true;
             }
         }
     }

@@ -91,6 +91,7 @@ impl Binding {
             return None;
         }
         self.transaction = None;
+        self.again_at = self.may_repeat().then(|| now + KEEPALIVE);
         if message.class() == Class::Error {
             let error = message.get(AttributeType::ERROR_CODE).and_then(|value| ErrorCode::parse(value).ok());
             let reason = |error: &ErrorCode<'_>| error.reason.chars().take(127).collect();
@@ -103,7 +104,7 @@ impl Binding {
         let plain = || plain_address(AttributeType::MAPPED_ADDRESS, message.get(AttributeType::MAPPED_ADDRESS)?).ok();
         let Some(mapped) = mapped_address(message).or_else(plain) else { return Some(Answer::Nothing) };
         self.mapped = Some(mapped);
-        self.again_at = self.frames.is_none().then(|| now + KEEPALIVE);
+        self.again_at = self.may_repeat().then(|| now + KEEPALIVE);
         Some(Answer::Mapped(mapped))
     }
 
@@ -130,6 +131,11 @@ impl Binding {
             }
         }
         false
+    }
+
+    /// Whether there is a mapping that can be kept: none for a stream.
+    fn may_repeat(&self) -> bool {
+        self.mapped.is_some() && self.frames.is_none()
     }
 
     /// Asks once more if the mapping was let go.

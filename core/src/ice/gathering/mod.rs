@@ -69,10 +69,14 @@ pub(super) struct Gathering {
     next_socket: u32,
     /// Sockets that the driver was asked for.
     sockets: BTreeMap<SocketId, QueryId>,
+    /// Those that it has opened.
+    opened: BTreeSet<SocketAddr>,
     outcomes: VecDeque<Outcome>,
     /// Peers to be permitted once the client that is being used is back.
     deferred: Vec<(SocketAddr, IpAddr)>,
     keeps_mappings: bool,
+    /// The path in use has fallen silent.
+    is_doubted: bool,
     leaves_at: Option<Instant>,
 }
 
@@ -110,7 +114,7 @@ impl SocketId {
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Outcome {
     /// A server has seen the socket at `base` as `address`.
-    Reflexive { address: SocketAddr, base: Base, server: IpAddr },
+    Reflexive { address: SocketAddr, base: Base, server: SocketAddr },
     /// It sees it as another one now.
     ReflexiveGone { address: SocketAddr, base: SocketAddr },
     /// A server lends us an address.
@@ -155,9 +159,11 @@ impl Gathering {
             relays: BTreeMap::new(),
             next_socket: 0,
             sockets: BTreeMap::new(),
+            opened: BTreeSet::new(),
             outcomes: VecDeque::new(),
             deferred: Vec::new(),
             keeps_mappings: true,
+            is_doubted: false,
             leaves_at: None,
         }
     }
@@ -174,17 +180,16 @@ impl Gathering {
                 distinct.push(server);
             }
         }
-        let before = core::mem::replace(&mut self.servers, distinct);
+        self.servers = distinct;
+        let has_given_nothing =
+            |query: &Query| matches!(query.outcome, ServerOutcome::Failed(_) | ServerOutcome::Redundant);
+        let gone = self.queries.iter().filter(|(_, query)| has_given_nothing(query) && !self.is_named(query));
+        let gone: Vec<QueryId> = gone.map(|(&id, _)| id).collect();
+        gone.into_iter().for_each(|id| self.remove_query(id));
         for place in 0..self.servers.len() {
-            let server = self.servers[place].clone();
-            match before.iter().find(|known| known.uri() == server.uri()) {
-                Some(known) if *known == server => {}
-                Some(_) => self.renew(&server, paths, now),
-                None => {
-                    for base in self.bases.clone() {
-                        self.ask(place, base, now);
-                    }
-                }
+            self.renew(place, paths, now);
+            for base in self.bases.clone() {
+                self.ask(place, base, now);
             }
         }
     }
@@ -201,16 +206,13 @@ impl Gathering {
     }
 
     /// A socket is closed: nothing can be sent from there.
-    pub(super) fn remove_base<T>(&mut self, address: SocketAddr, paths: &mut Paths<T>) {
+    pub(super) fn remove_base<T>(&mut self, address: SocketAddr, paths: &mut Paths<T>, now: Instant) {
         self.bases.retain(|base| base.address != address);
         let gone = self.queries.iter().filter(|(_, query)| query.base == address);
         let gone: Vec<QueryId> = gone.map(|(&id, _)| id).collect();
-        for query in gone {
-            for attempt in self.attempts_of(query) {
-                self.drop_attempt(attempt, paths);
-            }
-            self.remove_query(query);
-        }
+        let attempts: Vec<AttemptId> = gone.iter().flat_map(|&query| self.attempts_of(query)).collect();
+        gone.into_iter().for_each(|query| self.remove_query(query));
+        attempts.into_iter().for_each(|attempt| self.drop_attempt(attempt, paths, now));
     }
 
     /// The sockets that are asked from.
@@ -250,7 +252,7 @@ impl Gathering {
     }
 
     /// The addresses of a name.
-    pub(super) fn handle_resolved(&mut self, request: ResolveId, addresses: &[IpAddr]) {
+    pub(super) fn handle_resolved(&mut self, request: ResolveId, addresses: &[IpAddr], now: Instant) {
         let Some(name) = self.names.answer(request, addresses) else { return };
         let is_named = |query: &Query| query.name() == Some(name.as_str());
         let waits = self.queries.iter().filter(|(_, query)| {
@@ -258,12 +260,12 @@ impl Gathering {
         });
         let waits: Vec<QueryId> = waits.map(|(&id, _)| id).collect();
         for query in waits {
-            self.direct(query);
+            self.direct(query, now);
         }
     }
 
     /// The socket that was asked for, or none.
-    pub(super) fn handle_socket_opened(&mut self, socket: SocketId, local: Option<SocketAddr>) {
+    pub(super) fn handle_socket_opened(&mut self, socket: SocketId, local: Option<SocketAddr>, now: Instant) {
         let close = |local: Option<SocketAddr>| local.map(|local| Outcome::Tell(Event::CloseSocket { local }));
         let Some(id) = self.sockets.remove(&socket) else { return self.outcomes.extend(close(local)) };
         let Some(query) = self.queries.get_mut(&id).filter(|query| query.is_open() && self.leaves_at.is_none()) else {
@@ -275,7 +277,8 @@ impl Gathering {
             query.addresses.clear();
         }
         query.socket = local;
-        self.go_on(id);
+        self.opened.extend(local);
+        self.go_on(id, now);
     }
 
     /// Lets time pass.
@@ -289,14 +292,15 @@ impl Gathering {
         if self.leaves_at.is_some_and(|at| at <= now) {
             self.leaves_at = None;
             let all: Vec<AttemptId> = self.attempts.keys().copied().collect();
-            all.into_iter().for_each(|id| self.drop_attempt(id, paths));
+            all.into_iter().for_each(|id| self.drop_attempt(id, paths, now));
         }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let attempt = self.attempt_due.first().map(|&(at, _)| at);
         let query = self.query_due.first().map(|&(at, _)| at);
-        attempt.into_iter().chain(query).chain(self.leaves_at).min()
+        let leaves_at = self.leaves_at.filter(|_| !self.attempts.is_empty());
+        attempt.into_iter().chain(query).chain(leaves_at).min()
     }
 
     pub(super) fn poll_outcome(&mut self) -> Option<Outcome> {
@@ -304,7 +308,7 @@ impl Gathering {
     }
 
     /// Writes what a server is to be sent next: on which path, and its length.
-    pub(super) fn poll_transmit<T>(&mut self, buf: &mut [u8], paths: &mut Paths<T>) -> Option<(PathId, usize)> {
+    pub(super) fn poll_transmit(&mut self, buf: &mut [u8]) -> Option<(PathId, usize)> {
         while let Some(&id) = self.outbox.first() {
             let Some(attempt) = self.attempts.get_mut(&id) else {
                 self.outbox.remove(&id);
@@ -320,7 +324,6 @@ impl Gathering {
                 None => {
                     self.outbox.remove(&id);
                     self.reschedule(id);
-                    self.forget_if_over(id, paths);
                 }
             }
         }
@@ -381,7 +384,7 @@ impl Gathering {
                 } else {
                     "the stream to the server could not be opened"
                 };
-                self.attempt_failed(id, GatheringError::UNREACHABLE, text.to_owned(), paths);
+                self.attempt_failed(id, GatheringError::UNREACHABLE, text.to_owned(), paths, now);
             }
             Asks::Relay(client) => {
                 client.handle_stream_closed(now);
@@ -416,7 +419,7 @@ impl Gathering {
                         Ok((_, None)) => break,
                         Err(_) => {
                             let text = "what the server sends is not STUN".to_owned();
-                            self.attempt_failed(id, GatheringError::UNREACHABLE, text, paths);
+                            self.attempt_failed(id, GatheringError::UNREACHABLE, text, paths, now);
                             break;
                         }
                     }
@@ -451,16 +454,28 @@ impl Gathering {
         self.keeps_mappings = keeps;
     }
 
+    /// Says whether the path in use is silent. If it has fallen silent, servers are asked whether what they lend is still
+    /// there: otherwise that would come out with the next refresh, minutes later.
+    pub(super) fn doubt<T>(&mut self, is_doubted: bool, paths: &mut Paths<T>, now: Instant) {
+        let was_doubted = core::mem::replace(&mut self.is_doubted, is_doubted);
+        if !is_doubted || was_doubted || self.leaves_at.is_some() {
+            return;
+        }
+        let ids: Vec<AttemptId> = self.attempts.keys().copied().collect();
+        for id in ids {
+            if let Some(Attempt { asks: Asks::Relay(client), .. }) = self.attempts.get_mut(&id) {
+                client.verify(now);
+                self.touched(id, paths, now);
+            }
+        }
+    }
+
     /// ICE begins again: what has failed is tried once more, and mappings that were let go are looked at.
     pub(super) fn restart(&mut self, now: Instant) {
-        let failed = self.queries.iter().filter(|(_, query)| matches!(query.outcome, ServerOutcome::Failed(_)));
+        let has_failed = |query: &Query| matches!(query.outcome, ServerOutcome::Failed(_));
+        let failed = self.queries.iter().filter(|(_, query)| has_failed(query) && self.is_named(query));
         let failed: Vec<QueryId> = failed.map(|(&id, _)| id).collect();
-        for id in failed {
-            if let Some(query) = self.queries.get_mut(&id) {
-                (query.again, query.is_settled) = (0, false);
-            }
-            self.reopen(id, now);
-        }
+        failed.into_iter().for_each(|id| self.begin_again(id, now));
         let ids: Vec<AttemptId> = self.attempts.keys().copied().collect();
         for id in ids {
             let Some(Attempt { asks: Asks::Binding(binding), .. }) = self.attempts.get_mut(&id) else { continue };
@@ -472,16 +487,17 @@ impl Gathering {
 
     /// Gives everything back.
     pub(super) fn close<T>(&mut self, paths: &mut Paths<T>, now: Instant) {
+        if self.leaves_at.is_some() {
+            return;
+        }
         self.servers.clear();
         self.bases.clear();
         self.names.clear();
         self.sockets.clear();
         let queries: Vec<QueryId> = self.queries.keys().copied().collect();
         let ids: Vec<AttemptId> = self.attempts.keys().copied().collect();
-        for id in ids {
-            self.dismiss(id, paths, now);
-        }
         queries.into_iter().for_each(|id| self.remove_query(id));
+        ids.into_iter().for_each(|id| self.dismiss(id, paths, now));
         self.leaves_at = (!self.attempts.is_empty()).then(|| now + FAREWELL);
     }
 
@@ -506,9 +522,12 @@ impl Gathering {
         Mapping::observed(base, &seen.collect::<Vec<_>>())
     }
 
-    /// Makes a question of a server and a base.
+    /// Makes a question of a server and a base, if there is none yet.
     fn ask(&mut self, place: usize, base: Base, now: Instant) {
         let server = self.servers[place].clone();
+        if self.queries.values().any(|query| (query.uri(), query.base) == (server.uri(), base.address)) {
+            return;
+        }
         match server.uri().host {
             ServerHost::Address(address) if go_together(base.address.ip(), address) => {}
             ServerHost::Address(IpAddr::V4(_)) if self.may_translate(base.address.ip()) => {}
@@ -526,11 +545,11 @@ impl Gathering {
         self.next_query = self.next_query.wrapping_add(1);
         let query = Query::new(server, place, base.address, base.preference, now + self.patience);
         self.queries.insert(id, query);
-        self.direct(id);
+        self.direct(id, now);
     }
 
     /// Gives a question its addresses, or has the name of its server resolved.
-    fn direct(&mut self, id: QueryId) {
+    fn direct(&mut self, id: QueryId, now: Instant) {
         let Some(query) = self.queries.get(&id) else { return };
         let (base, port) = (query.base, query.uri().port.get());
         let name = match query.name() {
@@ -555,13 +574,13 @@ impl Gathering {
         let fitting: VecDeque<SocketAddr> =
             fitting.take(MAX_ADDRESSES).map(|&address| SocketAddr::new(address, port)).collect();
         if is_unknown {
-            self.query_failed(id, "the name of the server has no address");
+            self.query_failed(id, "the name of the server has no address", now);
         } else if fitting.is_empty() && self.queries[&id].again == 0 {
             // It cannot be asked from here, and perhaps from another base.
             self.remove_query(id);
         } else if let Some(query) = self.queries.get_mut(&id) {
             query.addresses = fitting;
-            self.go_on(id);
+            self.go_on(id, now);
         }
     }
 
@@ -581,31 +600,48 @@ impl Gathering {
     }
 
     /// Has the next address of a server asked, or ends the question if there is none and nothing is under way.
-    fn go_on(&mut self, id: QueryId) {
+    fn go_on(&mut self, id: QueryId, now: Instant) {
         let Some(query) = self.queries.get_mut(&id).filter(|query| query.is_open()) else { return };
         query.next_at = None;
-        if !query.addresses.is_empty() {
+        if self.sockets.values().any(|asked| *asked == id) {
+            // It is asked from there.
+        } else if !query.addresses.is_empty() {
             let rank = query.rank(id);
             self.waiting.insert(rank);
-        } else if !self.attempts.values().any(|attempt| attempt.query == id && attempt.is_wanted()) {
-            self.end_query(id);
+        } else if !self.is_under_way(id) {
+            self.end_query(id, now);
         }
         self.set_query_timer(id);
     }
 
-    fn query_failed(&mut self, id: QueryId, text: &str) {
+    fn query_failed(&mut self, id: QueryId, text: &str, now: Instant) {
         if let Some(query) = self.queries.get_mut(&id) {
             query.note(query.error(GatheringError::UNREACHABLE, text.to_owned()));
         }
-        self.end_query(id);
+        self.end_query(id, now);
         self.set_query_timer(id);
     }
 
-    /// Nothing more is to be expected of a question.
-    fn end_query(&mut self, id: QueryId) {
+    /// Nothing more is to be expected of a question, for now.
+    fn end_query(&mut self, id: QueryId, now: Instant) {
         let Some(query) = self.queries.get_mut(&id) else { return };
+        let rank = query.rank(id);
+        self.waiting.remove(&rank);
         let is_told = query.fail();
+        let socket = query.socket.take();
         self.outcomes.extend(is_told.map(|error| Outcome::Tell(Event::GatheringError(error))));
+        self.rest(id, now);
+        if let Some(local) = socket {
+            self.release_socket(local);
+        }
+    }
+
+    /// What was lost is asked for again after a while, unless the server was taken out.
+    fn rest(&mut self, id: QueryId, now: Instant) {
+        let is_named = self.queries.get(&id).is_some_and(|query| self.is_named(query));
+        if let Some(query) = self.queries.get_mut(&id).filter(|query| is_named && query.is_replaced) {
+            query.rest(now);
+        }
     }
 
     fn query_timeout<T>(&mut self, id: QueryId, paths: &mut Paths<T>, now: Instant) {
@@ -613,7 +649,11 @@ impl Gathering {
             self.query_due.retain(|&(_, other)| other != id);
             return;
         };
-        if query.is_open() && query.give_up_at <= now {
+        if !query.is_open() {
+            if query.again_at.is_some_and(|at| at <= now) {
+                self.reopen(id, now);
+            }
+        } else if query.give_up_at <= now {
             query.note(
                 query.error(
                     GatheringError::UNREACHABLE,
@@ -626,16 +666,12 @@ impl Gathering {
                     .to_owned(),
                 ),
             );
-            let rank = query.rank(id);
-            self.waiting.remove(&rank);
-            self.end_query(id);
+            self.end_query(id, now);
             for attempt in self.attempts_of(id) {
                 self.dismiss(attempt, paths, now);
             }
         } else if query.next_at.is_some_and(|at| at <= now) {
-            self.go_on(id);
-        } else if query.again_at.is_some_and(|at| at <= now) {
-            self.reopen(id, now);
+            self.go_on(id, now);
         }
         self.set_query_timer(id);
     }
@@ -647,8 +683,41 @@ impl Gathering {
         match query.name().map(str::to_owned) {
             // It may have moved.
             Some(name) => self.resolve(id, name),
-            None => self.direct(id),
+            None => self.direct(id, now),
         }
+    }
+
+    /// Tries a question again as if it had not been asked before.
+    fn begin_again(&mut self, id: QueryId, now: Instant) {
+        if let Some(query) = self.queries.get_mut(&id) {
+            (query.again, query.is_replaced, query.is_settled) = (0, false, false);
+        }
+        self.reopen(id, now);
+    }
+
+    /// Asks what was not asked because this attempt was under way.
+    fn reconsider(&mut self, over: AttemptId, is_settled: bool, now: Instant) {
+        let is_meant = |query: &Query| query.outcome == ServerOutcome::Redundant && query.same_as == Some(over);
+        let meant = self.queries.iter().filter(|(_, query)| is_meant(query) && self.is_named(query));
+        let meant: Vec<QueryId> = meant.map(|(&id, _)| id).collect();
+        for id in meant {
+            if let Some(query) = self.queries.get_mut(&id) {
+                // While the first answers are awaited, there is no more time than there was.
+                let give_up_at = if is_settled { now + self.patience } else { query.give_up_at };
+                query.reopen(give_up_at);
+                query.is_settled = is_settled;
+            }
+            self.direct(id, now);
+        }
+    }
+
+    /// Whether the server of a question is one of those that are to be asked.
+    fn is_named(&self, query: &Query) -> bool {
+        self.servers.iter().any(|server| server.uri() == query.uri())
+    }
+
+    fn is_under_way(&self, id: QueryId) -> bool {
+        self.attempts.values().any(|attempt| attempt.query == id && attempt.is_wanted())
     }
 
     fn set_query_timer(&mut self, id: QueryId) {
@@ -662,11 +731,18 @@ impl Gathering {
             self.waiting.remove(&query.rank(id));
             self.query_due.retain(|&(_, other)| other != id);
             self.sockets.retain(|_, asked| *asked != id);
-            if let Some(local) = query.socket
-                && !self.attempts.values().any(|attempt| attempt.local == local)
-            {
-                self.outcomes.push_back(Outcome::Tell(Event::CloseSocket { local }));
+            if let Some(local) = query.socket {
+                self.release_socket(local);
             }
+        }
+    }
+
+    /// Has a socket closed that the driver has opened for us, once nothing needs it.
+    fn release_socket(&mut self, local: SocketAddr) {
+        let is_needed = self.queries.values().any(|query| query.socket == Some(local))
+            || self.attempts.values().any(|attempt| attempt.local == local);
+        if !is_needed && self.opened.remove(&local) {
+            self.outcomes.push_back(Outcome::Tell(Event::CloseSocket { local }));
         }
     }
 

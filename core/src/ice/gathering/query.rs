@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use super::nat64::IPV4_ONLY;
-use super::{GatheringError, ServerOutcome};
+use super::{AttemptId, GatheringError, ServerOutcome};
 use crate::ice::{Server, ServerHost, ServerUri};
 use crate::time::Instant;
 use crate::turn::Transport;
@@ -58,6 +58,14 @@ pub(super) struct Query {
     pub(super) again_at: Option<Instant>,
     /// How often that was tried.
     pub(super) again: u32,
+    /// What it gave was lost since: it is to be replaced, and that it cannot be is not said each time.
+    pub(super) is_replaced: bool,
+    /// When it gave something.
+    pub(super) answered_at: Option<Instant>,
+    /// As what a TURN server has seen the base.
+    pub(super) mapped: Option<SocketAddr>,
+    /// What asks the same already.
+    pub(super) same_as: Option<AttemptId>,
     /// Another socket than the base's to ask from: the server knows that one's address from before (437).
     pub(super) socket: Option<SocketAddr>,
     /// It was answered or has failed once: what comes later does not hold up the gathering.
@@ -81,6 +89,10 @@ impl Query {
             next_at: None,
             again_at: None,
             again: 0,
+            is_replaced: false,
+            answered_at: None,
+            mapped: None,
+            same_as: None,
             socket: None,
             is_settled: false,
             failure: None,
@@ -143,16 +155,40 @@ impl Query {
         self.outcome = ServerOutcome::Failed(error.clone());
         self.next_at = None;
         self.is_settled = true;
-        (self.again == 0).then_some(error)
+        (!self.is_replaced).then_some(error)
     }
 
     /// Tries again, from the start.
     pub(super) fn reopen(&mut self, give_up_at: Instant) {
         self.outcome = ServerOutcome::Waiting;
         self.addresses.clear();
-        (self.began, self.next_at, self.again_at) = (None, None, None);
+        (self.asked, self.began, self.next_at, self.again_at) = (None, None, None, None);
+        self.same_as = None;
         self.give_up_at = give_up_at;
         self.failure = None;
+    }
+
+    /// It gave something.
+    pub(super) fn answered(&mut self, server: SocketAddr, mapped: SocketAddr, relayed: Vec<SocketAddr>, now: Instant) {
+        let after = match &self.outcome {
+            ServerOutcome::Answered { after, .. } => *after,
+            _ => self.began.map_or_else(Default::default, |began| now - began),
+        };
+        self.asked = Some(server);
+        self.outcome = ServerOutcome::Answered { after, mapped, relayed };
+        self.is_settled = true;
+        (self.next_at, self.again_at) = (None, None);
+        self.answered_at = Some(now);
+    }
+
+    /// What it gave is no more.
+    pub(super) fn lost(&mut self, error: GatheringError, now: Instant) {
+        self.outcome = ServerOutcome::Failed(error);
+        self.is_replaced = true;
+        // Who gives and takes is not asked all the time.
+        if self.answered_at.is_none_or(|at| now >= at + LONGEST_REST) {
+            self.again = 0;
+        }
     }
 
     /// Plans the next try to replace what was lost: at once at first, later more and more seldom.

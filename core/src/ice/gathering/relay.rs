@@ -3,10 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{
-    Asks, Attempt, AttemptId, Gathering, GatheringError, Instant, Outcome, Paths, QueryId, ServerOutcome,
+    Asks, Attempt, AttemptId, Gathering, GatheringError, Instant, Outcome, Paths, Query, QueryId, ServerOutcome,
     attempt::path_to,
 };
-use crate::ice::{self, Event, Server};
+use crate::ice::{self, Event};
 use crate::path::Transmit;
 use crate::turn::{self, Client, Sent};
 
@@ -65,11 +65,12 @@ impl Gathering {
         relays.into_iter().find(|relay| relay.is_ipv4() == peer.is_ipv4())
     }
 
-    /// A server is to be asked as somebody else from now on.
-    pub(super) fn renew<T>(&mut self, server: &Server, paths: &mut Paths<T>, now: Instant) {
+    /// A server is to be asked as who is named now, if that was somebody else.
+    pub(super) fn renew<T>(&mut self, place: usize, paths: &mut Paths<T>, now: Instant) {
+        let server = self.servers[place].clone();
         let Some(credentials) = server.credentials() else { return };
-        let named: Vec<QueryId> =
-            self.queries.iter().filter(|(_, query)| query.uri() == server.uri()).map(|(&id, _)| id).collect();
+        let is_other = |query: &Query| query.uri() == server.uri() && query.server != server;
+        let named: Vec<QueryId> = self.queries.iter().filter(|(_, query)| is_other(query)).map(|(&id, _)| id).collect();
         for id in named {
             if let Some(query) = self.queries.get_mut(&id) {
                 query.server = server.clone();
@@ -80,9 +81,9 @@ impl Gathering {
                     self.touched(attempt, paths, now);
                 }
             }
-            let has_failed = matches!(&self.queries[&id].outcome, ServerOutcome::Failed(_));
-            if has_failed {
-                self.reopen(id, now);
+            let has_failed = |query: &Query| matches!(query.outcome, ServerOutcome::Failed(_));
+            if self.queries.get(&id).is_some_and(has_failed) {
+                self.begin_again(id, now);
             }
         }
     }
@@ -96,11 +97,12 @@ impl Gathering {
     ) {
         match event {
             turn::Event::OpenStream { server, domain } => {
-                self.move_to(id, server, paths);
+                self.move_to(id, server, paths, now);
                 self.open_stream(id, domain, server);
             }
             turn::Event::CloseStream => self.close_stream(id, paths),
-            turn::Event::Redirected { to, .. } => self.move_to(id, to, paths),
+            // Of a stream the old one is closed first.
+            turn::Event::Redirected { to, .. } if !self.is_stream(id) => self.move_to(id, to, paths, now),
             turn::Event::Allocated(allocated) => self.allocated(id, &allocated, paths, now),
             turn::Event::Failed(failure) => self.not_allocated(id, &failure, paths, now),
             turn::Event::Lost(loss) => self.lost(id, &loss, paths, now),
@@ -110,7 +112,7 @@ impl Gathering {
                 self.outcomes.extend(refused);
             }
             turn::Event::CredentialsRefused(refusal) => self.tell(id, refusal.code, refusal.reason),
-            turn::Event::Closed => self.drop_attempt(id, paths),
+            turn::Event::Closed => self.drop_attempt(id, paths, now),
             // Data goes on without a channel, and allocations for TCP are not asked for.
             _ => {}
         }
@@ -123,10 +125,22 @@ impl Gathering {
         }
     }
 
+    fn is_stream(&self, id: AttemptId) -> bool {
+        self.attempts.get(&id).is_some_and(|attempt| attempt.is_stream)
+    }
+
     /// The server is at another address.
-    fn move_to<T>(&mut self, id: AttemptId, server: SocketAddr, paths: &mut Paths<T>) {
+    fn move_to<T>(&mut self, id: AttemptId, server: SocketAddr, paths: &mut Paths<T>, now: Instant) {
         let Some(attempt) = self.attempts.get(&id) else { return };
-        let path = paths.intern(path_to(server, attempt.local, attempt.is_stream, id));
+        let (local, is_stream) = (attempt.local, attempt.is_stream);
+        if let Some(other) = self.asks_already((server, local, is_stream), true, Some(id), paths) {
+            // Others have come there before.
+            let query = attempt.query;
+            self.drop_attempt(id, paths, now);
+            return self.leave_to(query, other, now);
+        }
+        let path = paths.intern(path_to(server, local, is_stream, id));
+        self.make_way(path, paths, now);
         self.listen(id, path, paths);
         if let Some(query) = self.queries.get_mut(&self.attempts[&id].query) {
             query.asked = Some(server);
@@ -142,26 +156,47 @@ impl Gathering {
             return self.dismiss(id, paths, now);
         };
         let relayed: Vec<SocketAddr> = core::iter::once(allocated.relayed).chain(allocated.additional).collect();
+        let is_ours = |relay: &SocketAddr| self.bases.iter().any(|base| base.address == *relay);
+        if let Some(taken) = relayed.iter().find(|relay| is_ours(relay) || self.relays.contains_key(relay)) {
+            let text = format!("the relayed address {taken} is not the server's to lend");
+            query.note(GatheringError { server: Some(server), ..query.error(GatheringError::UNREACHABLE, text) });
+            self.dismiss(id, paths, now);
+            return self.go_on(query_id, now);
+        }
         let (transport, place) = (query.uri().transport, query.place);
-        query.asked = Some(server);
-        let after = query.began.map_or_else(Default::default, |began| now - began);
         let mapped = allocated.mapped;
-        query.outcome = ServerOutcome::Answered { after, mapped, relayed: relayed.clone() };
-        (query.is_settled, query.again, query.again_at) = (true, 0, None);
+        query.answered(server, mapped, relayed.clone(), now);
+        let before = query.mapped;
         let rank = query.rank(query_id);
         self.waiting.remove(&rank);
         self.set_query_timer(query_id);
         for other in self.attempts_of(query_id).into_iter().filter(|&other| other != id) {
             self.dismiss(other, paths, now);
         }
-        let server = server.ip();
         if !is_stream && local == base.address && mapped.is_ipv4() == local.is_ipv4() {
+            if let Some(query) = self.queries.get_mut(&query_id) {
+                query.mapped = Some(mapped);
+            }
+            if let Some(address) = before.filter(|before| *before != mapped && !self.is_seen_as(local, *before)) {
+                self.outcomes.push_back(Outcome::ReflexiveGone { address, base: local });
+            }
             self.outcomes.push_back(Outcome::Reflexive { address: mapped, base, server });
         }
+        let server = server.ip();
         for address in relayed {
             self.relays.insert(address, id);
             self.outcomes.push_back(Outcome::Relayed { address, mapped, server, base, transport, place });
         }
+    }
+
+    /// Whether a server has last seen a base as this.
+    fn is_seen_as(&self, base: SocketAddr, address: SocketAddr) -> bool {
+        let on_base = self.attempts.values().filter(|attempt| attempt.local == base && !attempt.is_stream);
+        on_base.into_iter().any(|attempt| match &attempt.asks {
+            Asks::Binding(binding) => binding.mapped == Some(address),
+            Asks::Relay(client) => client.mapped() == Some(address),
+            Asks::Away => false,
+        })
     }
 
     fn not_allocated<T>(&mut self, id: AttemptId, failure: &turn::Failure, paths: &mut Paths<T>, now: Instant) {
@@ -170,21 +205,24 @@ impl Gathering {
         let is_first = self.queries.get(&query_id).is_some_and(|query| query.socket.is_none() && query.is_open());
         if failure.wants_fresh_port() && is_first && !is_stream {
             // The server has an allocation for this port from a life before (RFC 8656 section 7.4).
-            let socket = super::SocketId(self.next_socket);
-            self.next_socket = self.next_socket.wrapping_add(1);
-            self.sockets.insert(socket, query_id);
-            self.outcomes.push_back(Outcome::Tell(Event::OpenSocket { socket, local: local.ip() }));
-            self.drop_attempt(id, paths);
+            if !self.sockets.values().any(|asked| *asked == query_id) {
+                let socket = super::SocketId(self.next_socket);
+                self.next_socket = self.next_socket.wrapping_add(1);
+                self.sockets.insert(socket, query_id);
+                self.outcomes.push_back(Outcome::Tell(Event::OpenSocket { socket, local: local.ip() }));
+            }
             if let Some(query) = self.queries.get_mut(&query_id) {
                 query.note(query.error(failure.code(), failure.to_string()));
                 query.addresses.push_front(server);
+                let rank = query.rank(query_id);
+                self.waiting.remove(&rank);
             }
-            return;
+            return self.drop_attempt(id, paths, now);
         }
         if failure.code() != GatheringError::UNREACHABLE {
             self.ask_for_less(id, paths, now);
         }
-        self.attempt_failed(id, failure.code(), failure.to_string(), paths);
+        self.attempt_failed(id, failure.code(), failure.to_string(), paths, now);
     }
 
     /// An allocation is no more: another is asked for.
@@ -192,12 +230,12 @@ impl Gathering {
         self.tell(id, GatheringError::UNREACHABLE, format!("the relayed address is lost: {loss}"));
         let Some(attempt) = self.attempts.get(&id) else { return };
         let query_id = attempt.query;
-        self.drop_attempt(id, paths);
         if let Some(query) = self.queries.get_mut(&query_id) {
             let error = query.error(GatheringError::UNREACHABLE, loss.to_string());
-            query.outcome = ServerOutcome::Failed(error);
-            query.rest(now);
+            query.lost(error, now);
         }
+        self.rest(query_id, now);
+        self.drop_attempt(id, paths, now);
         self.set_query_timer(query_id);
     }
 

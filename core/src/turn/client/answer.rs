@@ -356,7 +356,7 @@ impl Client {
     }
 
     /// Has the allocation refreshed then, unless that is under way.
-    fn refresh_at(&mut self, then: Instant) {
+    pub(super) fn refresh_at(&mut self, then: Instant) {
         let is_under_way = self.transactions.values().any(|transaction| transaction.purpose == Purpose::Refresh);
         if let Phase::Allocated(allocation) = &mut self.phase
             && !is_under_way

@@ -249,7 +249,8 @@ impl Client {
     }
 
     /// Has the server permit a peer, before anything is sent to it: ICE does so for each remote candidate. Lasts five
-    /// minutes, and on while data goes to the peer or comes from it.
+    /// minutes, and on while data goes to the peer or comes from it. On a TCP allocation it lets the peer connect, and
+    /// lasts as long as it is called again within that time.
     ///
     /// # Errors
     /// Says why it cannot be asked for.
@@ -277,8 +278,12 @@ impl Client {
     /// A datagram has arrived where the driver sends from. Gives what a peer has sent, in place.
     pub fn handle_datagram<'d>(&mut self, from: SocketAddr, datagram: &'d [u8], now: Instant) -> Option<PeerData<'d>> {
         let now = self.timeline.advance(now);
-        if from != self.server || self.config.transport.is_stream() || self.is_over() {
+        if from != self.server || self.config.transport.is_stream() {
             self.counters.wrong_source += 1;
+            return None;
+        }
+        if self.is_over() {
+            self.counters.unmatched += 1;
             return None;
         }
         self.handle_frame(datagram, now)
@@ -294,6 +299,7 @@ impl Client {
         }
         let mut frames = core::mem::take(&mut self.frames);
         let mut rest = bytes;
+        let mut is_only_data = true;
         let outcome = loop {
             // After a redirection, what is left is the old server's.
             if !self.has_stream() {
@@ -301,8 +307,9 @@ impl Client {
             }
             match frames.advance(rest) {
                 Ok((taken, Some(frame))) => {
-                    if let Some(data) = self.handle_frame(frame, now) {
-                        deliver(data);
+                    match self.handle_frame(frame, now) {
+                        Some(data) => deliver(data),
+                        None => is_only_data = false,
                     }
                     rest = &rest[taken..];
                 }
@@ -315,9 +322,12 @@ impl Client {
             Err(Garbage) => {
                 self.counters.malformed += 1;
                 self.garbage();
+                is_only_data = false;
             }
         }
-        self.settle(now);
+        if !is_only_data {
+            self.settle(now);
+        }
     }
 
     pub(super) fn check_peer(&self, peer: IpAddr) -> Result<(), SendError> {

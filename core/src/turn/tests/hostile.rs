@@ -280,7 +280,7 @@ fn ignored(counters: Counters) -> u64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Of two clients with the same server one is beset by forgeries: it sends the same, says the same, delivers the same
     /// and wakes at the same times as the other, and has counted each forgery once.
@@ -368,7 +368,7 @@ impl Said {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever a server answers, even one that has the password: nothing is sent or opened to where no server has sent
     /// us by a redirection, there is no storm of requests, and whoever wants to stop can.
