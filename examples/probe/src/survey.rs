@@ -52,7 +52,7 @@ pub(crate) struct Nat {
 impl Survey {
     /// Looks around, and asks `servers`, which `uris` names as well.
     pub(crate) async fn make(uris: &[String], servers: IceServer, patience: Duration) -> Result<Self, StartError> {
-        let policy = InterfacePolicy { loopback: uris.iter().any(is_near), ..InterfacePolicy::default() };
+        let policy = InterfacePolicy { loopback: uris.iter().any(|uri| is_near(uri)), ..InterfacePolicy::default() };
         let listed = interfaces().map_err(StartError::Interfaces)?;
         let used = policy.select(listed.clone());
         let listed = listed.into_iter().map(|interface| Listed { unused: why_unused(&interface, &used), interface });
@@ -101,7 +101,7 @@ impl Survey {
 }
 
 /// Whether the server is on this machine, and to be asked over its loopback interface.
-fn is_near(uri: &String) -> bool {
+fn is_near(uri: &str) -> bool {
     match uri.parse::<ServerUri>().map(|uri| uri.host) {
         Ok(ServerHost::Address(address)) => address.is_loopback(),
         Ok(ServerHost::Name(name)) => name == "localhost",

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use frazil::ice::{ServerOutcome, ServerReport};
+use frazil::ice::{ServerHost, ServerOutcome, ServerReport};
 use frazil::nat::Unknown;
 
 use crate::survey::{Listed, Nat, Source, Survey};
@@ -64,7 +64,8 @@ fn servers(reports: &[ServerReport]) -> Table {
     let mut table = Table::default();
     for report in reports {
         let (uri, from) = (report.uri.to_string(), report.local.ip().to_string());
-        let server = report.server.map(|server| format!("at {server}")).unwrap_or_default();
+        let is_named = matches!(report.uri.host, ServerHost::Name(_));
+        let server = report.server.filter(|_| is_named).map(|server| format!("at {server}")).unwrap_or_default();
         let (time, what) = match &report.outcome {
             ServerOutcome::Answered { after, mapped, relayed } => {
                 let sees =

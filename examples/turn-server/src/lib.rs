@@ -196,3 +196,22 @@ impl Identity {
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn who_asks_for_his_address_is_answered() {
+        let server = Server::start(Config::default()).await.unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let request = [&[0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42][..], &[7; 12]].concat();
+        socket.send_to(&request, server.address()).await.unwrap();
+        let mut answer = [0; 512];
+        let received = timeout(Duration::from_secs(30), socket.recv_from(&mut answer)).await.expect("an answer comes");
+        assert_eq!(received.unwrap().1, server.address());
+        assert_eq!((&answer[..2], &answer[8..20]), (&[1, 1][..], &[7; 12][..]));
+    }
+}

@@ -131,8 +131,9 @@ impl Shell {
         };
         let now = self.now();
         if let Some(transmit) = self.server.recv(Transmit::new(data, transport, remote, local), now) {
-            let (from, to) = (transmit.from, transmit.to);
-            self.send(from, to, transmit.data.build());
+            // `turn-server-proto` 0.7 addresses the answer to a Binding request to itself.
+            let to = if transmit.to == self.address { remote } else { transmit.to };
+            self.send(transmit.from, to, transmit.data.build());
         }
     }
 
