@@ -66,7 +66,8 @@ const FUZZ_MANIFEST: &str = "fuzz/libfuzzer/Cargo.toml";
 const DENY_WARNINGS: &[&str] = &["--", "-D", "warnings"];
 
 /// The workspaces beside the main one.
-const OTHER_MANIFESTS: &[&str] = &[FUZZ_MANIFEST, "conformance/compare/Cargo.toml"];
+const OTHER_MANIFESTS: &[&str] =
+    &[FUZZ_MANIFEST, "conformance/compare/Cargo.toml", "conformance/turn-peers/Cargo.toml"];
 
 fn format(context: &Context<'_>) -> Counts {
     let mut counts = cargo(context, &["fmt", "--all", "--check"]);
@@ -100,8 +101,11 @@ fn tests(context: &Context<'_>) -> Counts {
 
 /// Our TURN client, and our discovery of NATs, against the server that everybody runs.
 fn coturn(context: &Context<'_>) -> Counts {
-    let tests = ["--package", "frazil-conformance", "--test", "turn", "--test", "behaviour"];
-    ignored_in_namespace(context, &tests, &["coturn::"])
+    let client = ["--package", "frazil-conformance", "--test", "turn", "--test", "behaviour"];
+    let driver = ["--package", "frazil-tokio", "--test", "coturn"];
+    let mut counts = ignored_in_namespace(context, &client, &["coturn::"]);
+    counts.add(ignored_in_namespace(context, &driver, &["coturn::"]));
+    counts
 }
 
 fn documentation(context: &Context<'_>) -> Counts {
