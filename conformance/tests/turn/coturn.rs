@@ -15,6 +15,7 @@ mod redirection;
 mod refusals;
 mod server;
 mod socket;
+mod tcp_relay;
 
 use frazil::turn::{Config, Transport};
 

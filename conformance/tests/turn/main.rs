@@ -4,5 +4,4 @@ mod coturn;
 mod hostile;
 mod relay;
 mod site;
-mod tcp_relay_coturn;
 mod troubles;

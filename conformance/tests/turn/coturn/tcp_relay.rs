@@ -1,59 +1,15 @@
-//! TCP allocations (RFC 6062) at coturn, on loopback.
+//! Allocations for TCP (RFC 6062).
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant as Clock};
 
 use frazil::Instant;
 use frazil::turn::{Client, Config, DataStream, Event, Failure, Loss, Relay, Transport};
 
-use crate::site::{credentials, seconds};
-
-/// Killed when it is dropped.
-struct Coturn {
-    process: Child,
-    address: SocketAddr,
-}
-
-impl Coturn {
-    fn start() -> Self {
-        static GIVEN: AtomicU16 = AtomicU16::new(0);
-        // Of the ports that the system gives nobody by itself: who connects to one that it does give, before anybody
-        // listens there, may be given that port and meet itself.
-        let first = 31_000 + (std::process::id() % 1_000) as u16;
-        let ports = std::iter::repeat_with(|| first + GIVEN.fetch_add(1, Ordering::Relaxed)).take(700);
-        let is_free = |at: &SocketAddr| UdpSocket::bind(at).is_ok() && TcpListener::bind(at).is_ok();
-        let address = ports.map(|port| ([127, 0, 0, 1], port).into()).find(is_free).expect("a port is free");
-        let port = address.port().to_string();
-        let file = |name: &str| std::env::temp_dir().join(format!("frazil-coturn-{port}.{name}")).display().to_string();
-        let process = Command::new("turnserver")
-            .args(["-n", "--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1", "--listening-port", &port])
-            .args(["--lt-cred-mech", "--realm", "here", "--user", "alice:secret", "--allow-loopback-peers"])
-            .args(["--no-tls", "--no-dtls", "--no-cli", "--log-file", "stdout", "--pidfile", &file("pid")])
-            .args(["--userdb", &file("sqlite")])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("turnserver is installed");
-        let end = Clock::now() + seconds(20);
-        while TcpStream::connect(address).is_err() {
-            assert!(Clock::now() < end, "turnserver does not listen");
-            std::thread::yield_now();
-        }
-        Self { process, address }
-    }
-}
-
-impl Drop for Coturn {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
+use super::{Coturn, Plan, config};
+use crate::site::seconds;
 
 /// The client with the stream to its server and its data streams.
 struct Driver {
@@ -67,8 +23,8 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(server: SocketAddr) -> Self {
-        let config = Config { relay: Relay::Tcp, ..Config::new(server, Transport::Tcp, credentials("secret")) };
+    fn new(server: &Coturn) -> Self {
+        let config = Config { relay: Relay::Tcp, ..config(server, Transport::Tcp) };
         let mut client = Client::new(config, [5; 32], Instant::ZERO).unwrap();
         let Some(Event::OpenStream { server, .. }) = client.poll_event() else { panic!("it wants a stream") };
         let (start, control) = (Clock::now(), open(server));
@@ -174,8 +130,8 @@ fn talk(driver: &mut Driver, stream: DataStream, mut peer: TcpStream) {
 #[test]
 #[ignore = "needs turnserver"]
 fn a_peer_that_listens_is_reached() {
-    let server = Coturn::start();
-    let mut driver = Driver::new(server.address);
+    let server = Plan::new().with_alice().with_loopback_peers().start();
+    let mut driver = Driver::new(&server);
     let peer = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = peer.local_addr().unwrap();
     // The second time, after the first connection has ended, it is another one to the same peer.
@@ -193,8 +149,8 @@ fn a_peer_that_listens_is_reached() {
 #[test]
 #[ignore = "needs turnserver"]
 fn a_peer_that_connects_is_taken_up() {
-    let server = Coturn::start();
-    let mut driver = Driver::new(server.address);
+    let server = Plan::new().with_alice().with_loopback_peers().start();
+    let mut driver = Driver::new(&server);
     let relayed = driver.client.relayed().unwrap();
     let now = driver.now();
     driver.client.permit("127.0.0.1".parse().unwrap(), now).unwrap();
@@ -221,8 +177,8 @@ fn a_peer_that_connects_is_taken_up() {
 #[test]
 #[ignore = "needs turnserver"]
 fn a_peer_that_is_not_there_is_said_to_be_so_and_the_rest_goes_on() {
-    let server = Coturn::start();
-    let mut driver = Driver::new(server.address);
+    let server = Plan::new().with_alice().with_loopback_peers().start();
+    let mut driver = Driver::new(&server);
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let now = driver.now();
     let stream = driver.client.connect(nobody, now).unwrap();
