@@ -1,7 +1,7 @@
 //! The task of one peer: moves datagrams, names and time between the system and the core.
 
-use frazil::ice::HostSocket;
-use frazil::peer::{self, ConnectionState, ResolveId};
+use frazil::ice::{HostSocket, ResolveId};
+use frazil::peer::{self, ConnectionState};
 use frazil::{Instant, PathId, Protocol, Transmit};
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -2,9 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::names::ResolveId;
 use super::state::ConnectionState;
-use crate::ice;
+use crate::ice::{self, ResolveId};
 use crate::jsep::{SignalingState, TrickledCandidate};
 use crate::path::PathId;
 use crate::session::{ChannelConfig, ChannelId, MessageKind};

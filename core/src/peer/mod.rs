@@ -21,6 +21,5 @@ pub use crate::session::{
 pub use config::Config;
 pub use error::{Error, Failure};
 pub use event::Event;
-pub use names::ResolveId;
 pub use peer::{Counters, Peer};
 pub use state::ConnectionState;

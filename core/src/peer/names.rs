@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
-use crate::ice;
+use crate::ice::ResolveId;
 use crate::sdp::CandidateAttribute;
 
 /// How many names of the other side are asked for at a time.
@@ -12,31 +12,13 @@ const MAX_PENDING: usize = 16;
 /// How many candidates may share a name that is being asked for.
 const MAX_PER_NAME: usize = 4;
 
-/// A question to the driver: what addresses a name has.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ResolveId(u32);
-
-impl ResolveId {
-    /// The number itself, to cross a language border.
-    #[must_use]
-    pub const fn as_u32(self) -> u32 {
-        self.0
-    }
-
-    /// The question whose number is `n`. A number that was never given out names none.
-    #[must_use]
-    pub const fn from_u32(n: u32) -> Self {
-        Self(n)
-    }
-}
-
 /// The questions that are open.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     next: u32,
     pending: BTreeMap<ResolveId, Pending>,
-    /// The agent's questions.
-    servers: BTreeMap<ResolveId, ice::ResolveId>,
+    /// The agent's own questions, by the numbers that they have here.
+    servers: BTreeMap<ResolveId, ResolveId>,
     questions: VecDeque<(ResolveId, String)>,
     /// The other side has no more candidates; the agent is told once every name is answered.
     pub(super) gathered: bool,
@@ -65,7 +47,7 @@ impl Names {
         if self.pending.len() >= MAX_PENDING {
             return Err(TooManyNames);
         }
-        let id = ResolveId(self.next);
+        let id = ResolveId::from_u32(self.next);
         self.next += 1;
         self.questions.push_back((id, name.to_owned()));
         self.pending.insert(id, Pending { name: name.to_owned(), candidates: vec![candidate] });
@@ -73,15 +55,15 @@ impl Names {
     }
 
     /// Has the name of a server resolved.
-    pub(super) fn ask_for_server(&mut self, request: ice::ResolveId, name: String) {
-        let id = ResolveId(self.next);
+    pub(super) fn ask_for_server(&mut self, request: ResolveId, name: String) {
+        let id = ResolveId::from_u32(self.next);
         self.next += 1;
         self.questions.push_back((id, name));
         self.servers.insert(id, request);
     }
 
     /// The agent's question that this answers, if it is one.
-    pub(super) fn answer_of_server(&mut self, id: ResolveId) -> Option<ice::ResolveId> {
+    pub(super) fn answer_of_server(&mut self, id: ResolveId) -> Option<ResolveId> {
         self.servers.remove(&id)
     }
 

@@ -7,12 +7,12 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use super::concealment::Concealment;
-use super::names::{Names, ResolveId, TooManyNames};
+use super::names::{Names, TooManyNames};
 use super::state::{ConnectionState, SessionState};
 use super::{Config, Error, Event, Failure};
 use crate::ice::{
-    self, Agent, Credentials, HostSocket, LocalCandidate, PairReport, Received, Role, Sent, Server, ServerReport,
-    SocketId,
+    self, Agent, Credentials, HostSocket, LocalCandidate, PairReport, Received, ResolveId, Role, Sent, Server,
+    ServerReport, SocketId,
 };
 use crate::jsep::{
     Applied, Data, Description, LocalIce, LocalParameters, Negotiation, RemoteCandidate, SignalingState, Transport,

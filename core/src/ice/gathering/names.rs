@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// A question to the driver: what addresses the name of a server has.
+/// A question to the driver: what addresses a name has.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ResolveId(u32);
 

@@ -21,6 +21,18 @@ fn bench_with(bases: &[&str], uris: &[&str]) -> Bench {
     bench
 }
 
+/// A candidate of the other side.
+fn theirs() -> Candidate {
+    Candidate {
+        kind: CandidateKind::Host,
+        transport: Transport::Udp,
+        address: address("203.0.113.9:2000"),
+        priority: 1,
+        foundation: "1".parse::<Foundation>().unwrap(),
+        related: None,
+    }
+}
+
 #[test]
 fn a_server_of_rfc_3489_is_understood() {
     let mut bench = Bench::asking(&["stun:198.51.100.1"]);
@@ -85,15 +97,7 @@ fn a_permission_goes_before_a_check() {
     bench.allocate(TURN, "198.51.100.2:50000", MAPPED);
     let credentials: Credentials = Agent::draw_credentials(&mut bench.agent);
     bench.call(|agent, now| agent.set_remote_credentials(credentials, now));
-    let theirs = Candidate {
-        kind: CandidateKind::Host,
-        transport: Transport::Udp,
-        address: address("203.0.113.9:2000"),
-        priority: 1,
-        foundation: "1".parse::<Foundation>().unwrap(),
-        related: None,
-    };
-    bench.call(|agent, now| agent.add_remote_candidate(theirs, now)).unwrap();
+    bench.call(|agent, now| agent.add_remote_candidate(theirs(), now)).unwrap();
     let asked = bench.take_one(TURN);
     assert_eq!(asked.message().method(), Method::CREATE_PERMISSION, "as soon as the address is known");
     bench.millis(200);
@@ -110,15 +114,7 @@ fn a_peer_that_a_relay_refuses_is_not_waited_for() {
     bench.allocate(TURN, "198.51.100.2:50000", MAPPED);
     let credentials = bench.agent.draw_credentials();
     bench.call(|agent, now| agent.set_remote_credentials(credentials, now));
-    let theirs = Candidate {
-        kind: CandidateKind::Host,
-        transport: Transport::Udp,
-        address: address("203.0.113.9:2000"),
-        priority: 1,
-        foundation: "1".parse::<Foundation>().unwrap(),
-        related: None,
-    };
-    bench.call(|agent, now| agent.add_remote_candidate(theirs, now)).unwrap();
+    bench.call(|agent, now| agent.add_remote_candidate(theirs(), now)).unwrap();
     let asked = bench.take_one(TURN);
     bench.refuse(&asked, ErrorCode::FORBIDDEN.code);
     let failed = bench.agent.pairs().find(|pair| pair.local.candidate.kind == CandidateKind::Relayed).unwrap();
