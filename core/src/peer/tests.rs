@@ -4,11 +4,14 @@ mod streams;
 
 use core::time::Duration;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::*;
 use crate::jsep::{Description, DescriptionKind, SignalingState, TrickledCandidate};
 use crate::{Instant, Path, Protocol, ice};
+
+/// A STUN server that never answers.
+const SILENT_SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 99)), 3478);
 
 const DELAY: Duration = Duration::from_millis(10);
 
@@ -81,6 +84,9 @@ impl Pair {
         for side in 0..2 {
             while let Some(transmit) = self.peers[side].poll_transmit(&mut buf) {
                 let path = self.peers[side].path(transmit.path).unwrap();
+                if path.remote == SILENT_SERVER {
+                    continue;
+                }
                 assert_eq!((path.local, path.remote), (address(side), address(1 - side)));
                 self.flying.push_back((self.now + DELAY, 1 - side, path.local, buf[..transmit.len].to_vec()));
             }
@@ -366,7 +372,8 @@ fn names_and_candidates_follow_the_machines_addresses() {
         .map(|base| ice::HostSocket::new(base.parse().unwrap(), Protocol::Udp));
     let news = |pair: &mut Pair| {
         pair.drain();
-        core::mem::take(&mut pair.events[0])
+        let news = core::mem::take(&mut pair.events[0]).into_iter();
+        news.filter(|event| !matches!(event, Event::IceGatheringStateChange(_))).collect::<Vec<_>>()
     };
     let peer = |pair: &mut Pair, sockets: &[ice::HostSocket]| pair.peers[0].handle_network_change(sockets, pair.now);
     peer(&mut pair, &sockets[..2]);
@@ -503,4 +510,39 @@ fn strangers_neither_move_the_path_nor_wake_the_session() {
     assert_eq!(counters.session_rejected, before.2.session_rejected);
     assert_eq!(counters.ice.unknown_source - before.2.ice.unknown_source, 256);
     pair.echo(channel, "still here");
+}
+
+/// W3C: the end of the candidates is told once the servers have answered as well, or have had their time.
+#[test]
+fn the_end_of_candidates_comes_after_the_servers() {
+    let server = |uri: &str| ice::Server::new(uri.parse().unwrap(), None).unwrap();
+    let silent = format!("stun:{}", SILENT_SERVER.ip());
+    let config = Config { servers: vec![server(&silent), server("stun:nobody.example")], ..Config::default() };
+    let mut pair = Pair::with(&config);
+    pair.peers[0].add_host_candidate(address(0), 65535, pair.now).unwrap();
+    pair.peers[0].end_of_candidates(pair.now);
+    pair.channel(0, "chat");
+    let offer = pair.peers[0].create_offer().unwrap();
+    pair.peers[0].set_local_description(&offer, pair.now).unwrap();
+    pair.drain();
+    let ends = |pair: &Pair| {
+        let told = pair.events[0].iter();
+        told.filter(|event| matches!(event, Event::IceCandidate(told) if told.candidate.is_empty())).count()
+    };
+    assert_eq!((ends(&pair), pair.peers[0].gathering_state()), (0, ice::GatheringState::Gathering));
+    let asked = pair.events[0].iter().find_map(|event| match event {
+        Event::Resolve { request, name } if name == "nobody.example" => Some(*request),
+        _ => None,
+    });
+    pair.peers[0].handle_resolved(asked.unwrap(), &[], pair.now);
+    pair.run(Duration::from_secs(11));
+    assert_eq!((ends(&pair), pair.peers[0].gathering_state()), (1, ice::GatheringState::Complete));
+    let errors: Vec<(String, u16)> = pair.events[0]
+        .iter()
+        .filter_map(|event| match event {
+            Event::IceCandidateError(error) => Some((error.uri.to_string(), error.code)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(errors, [("stun:nobody.example".to_owned(), 701), (silent, 701)]);
 }
