@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use attempt::{Asks, Attempt, AttemptId};
-use binding::{Answer, Binding};
+use binding::{Answer, Binding, Silence};
 use names::Names;
 use query::{NEXT_ADDRESS, Query, QueryId, Rank};
 
