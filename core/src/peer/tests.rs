@@ -1,5 +1,6 @@
 //! Two peers in virtual time over a link that loses nothing. Random networks are in `conformance`.
 
+mod gathering;
 mod streams;
 
 use core::time::Duration;
