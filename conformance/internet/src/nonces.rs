@@ -194,7 +194,9 @@ fn as_stale(challenge: &[u8]) -> Option<Vec<u8>> {
     }
     let mut writer = Message::builder(message.get_type(), message.transaction_id(), MessageWriteVec::new());
     writer.add_attribute(&ErrorCode::builder(ErrorCode::STALE_NONCE).build().ok()?).ok()?;
-    let is_kept = |kind| kind != ErrorCode::TYPE && kind != Fingerprint::TYPE;
+    // Nobody signs for who is not known.
+    let left_out = [ErrorCode::TYPE, MessageIntegrity::TYPE, MessageIntegritySha256::TYPE, Fingerprint::TYPE];
+    let is_kept = |kind| !left_out.contains(&kind);
     for (_, attribute) in message.iter_attributes().filter(|(_, attribute)| is_kept(attribute.get_type())) {
         writer.add_attribute(&attribute).ok()?;
     }

@@ -531,7 +531,7 @@ impl<'a> Run<'a> {
                 self.say(side, nth);
             }
             Event::ChannelClosed(channel) => self.note_closed(side, channel),
-            Event::SelectedPairChange(_) | Event::Resolve { .. } => {}
+            Event::SelectedPairChange(_) | Event::Resolve { .. } | Event::IceGatheringStateChange(_) => {}
             event => panic!("an event that nobody knows: {event:?}"),
         }
     }

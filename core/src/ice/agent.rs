@@ -327,21 +327,24 @@ impl Agent {
         }
         local.candidate.check_address()?;
         let Candidate { kind, transport, address, .. } = local.candidate;
-        if transport == Transport::Udp && kind == CandidateKind::Host {
-            let preference = (local.candidate.priority >> 8) as u16;
-            self.gathering.add_base(Base { address: local.base, preference, cost, interface }, now);
-        }
-        if !self.may_use(kind) {
-            self.settle(now);
-            return Ok(());
-        }
         let same = |known: &LocalCandidate| {
             known.base == local.base && known.candidate.address == address && known.candidate.transport == transport
         };
         if self.present.iter().any(same) {
             return Err(CandidateError::Duplicate(address));
         }
-        let place = self.place_for_local().ok_or(CandidateError::TooMany(MAX_LOCAL_CANDIDATES))?;
+        let place = match self.may_use(kind) {
+            true => Some(self.place_for_local().ok_or(CandidateError::TooMany(MAX_LOCAL_CANDIDATES))?),
+            false => None,
+        };
+        if transport == Transport::Udp && kind == CandidateKind::Host {
+            let preference = (local.candidate.priority >> 8) as u16;
+            self.gathering.add_base(Base { address: local.base, preference, cost, interface }, now);
+        }
+        let Some(place) = place else {
+            self.settle(now);
+            return Ok(());
+        };
         if place == self.locals.len() {
             self.locals.push(local);
             self.costs.push(None);

@@ -60,6 +60,8 @@ pub struct Peer {
     connects: bool,
     /// Addresses that we connect from without having told so.
     untold: BTreeSet<IpAddr>,
+    /// The driver has named a socket, or has said that there is none.
+    sockets_named: bool,
 }
 
 /// What was received or written and not used, by reason.
@@ -116,6 +118,7 @@ impl Peer {
             active_tcp: config.active_tcp,
             connects: false,
             untold: BTreeSet::new(),
+            sockets_named: false,
         })
     }
 
@@ -134,6 +137,7 @@ impl Peer {
     ) -> Result<(), ice::CandidateError> {
         let now = self.line.advance(now);
         self.agent.add_local_candidate(LocalCandidate::host(Protocol::Udp, base, local_preference), now)?;
+        self.sockets_named = true;
         self.connect_from_everywhere(now);
         self.follow(now);
         Ok(())
@@ -144,6 +148,7 @@ impl Peer {
     pub fn end_of_candidates(&mut self, now: Instant) {
         let now = self.line.advance(now);
         self.agent.end_of_local_candidates(now);
+        self.sockets_named = true;
         self.follow(now);
     }
 
@@ -152,7 +157,7 @@ impl Peer {
     /// that differs leads to [`Event::NetworkChange`], which says what became of the path in use.
     pub fn handle_network_change(&mut self, sockets: &[HostSocket], now: Instant) {
         let now = self.line.advance(now);
-        let begins = self.agent.local_candidates().is_empty() && !self.agent.is_gathered();
+        let begins = !core::mem::replace(&mut self.sockets_named, true);
         self.agent.handle_network_change(sockets, now);
         self.follow(now);
         if begins {
@@ -164,6 +169,9 @@ impl Peer {
     /// W3C `setConfiguration`, of the servers: see [`Agent::set_servers`].
     pub fn set_servers(&mut self, servers: Vec<Server>, now: Instant) {
         let now = self.line.advance(now);
+        if self.leaving {
+            return;
+        }
         self.agent.set_servers(servers, now);
         self.follow(now);
     }
@@ -344,6 +352,8 @@ impl Peer {
             let now = self.line.now();
             self.agent.close(now);
             self.follow(now);
+            // What gives relays back.
+            return self.agent.poll_transmit(buf);
         }
         None
     }
@@ -435,8 +445,9 @@ impl Peer {
         self.session.close_channel(channel, now);
     }
 
-    /// Leaves. All channels are gone at once, without an event for each. The other side is told; keep on draining transmits and minding timeouts until there are no
-    /// more, less than a second, so that it is told again if the first word is lost.
+    /// Leaves. All channels are gone at once, without an event for each. The other side is told, and what servers have lent
+    /// is given back; keep on draining transmits and minding timeouts until there are no more, less than a second for
+    /// each, so that it is told again if the first word is lost.
     pub fn close(&mut self, now: Instant) {
         let now = self.line.advance(now);
         if self.leaving {
@@ -686,6 +697,12 @@ impl Peer {
     fn follow(&mut self, now: Instant) {
         while let Some(event) = self.agent.poll_event() {
             match event {
+                // While the farewell is said the agent goes on, and nobody is told of what it finds.
+                ice::Event::LocalCandidate(_)
+                | ice::Event::GatheringStateChange(_)
+                | ice::Event::GatheringError(_)
+                | ice::Event::Resolve { .. }
+                    if self.leaving => {}
                 ice::Event::LocalCandidate(local) if self.tells(&local) => {
                     if let Some(name) = self.concealment.admit(&local.candidate) {
                         let address = local.candidate.address.ip();

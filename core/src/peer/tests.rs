@@ -1,5 +1,6 @@
 //! Two peers in virtual time over a link that loses nothing. Random networks are in `conformance`.
 
+mod gathering;
 mod streams;
 
 use core::time::Duration;
@@ -372,8 +373,8 @@ fn names_and_candidates_follow_the_machines_addresses() {
         .map(|base| ice::HostSocket::new(base.parse().unwrap(), Protocol::Udp));
     let news = |pair: &mut Pair| {
         pair.drain();
-        let news = core::mem::take(&mut pair.events[0]).into_iter();
-        news.filter(|event| !matches!(event, Event::IceGatheringStateChange(_))).collect::<Vec<_>>()
+        pair.events[0].retain(|event| !matches!(event, Event::IceGatheringStateChange(_)));
+        core::mem::take(&mut pair.events[0])
     };
     let peer = |pair: &mut Pair, sockets: &[ice::HostSocket]| pair.peers[0].handle_network_change(sockets, pair.now);
     peer(&mut pair, &sockets[..2]);

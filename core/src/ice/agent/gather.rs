@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::{Agent, Received};
 use crate::ice::gathering::{Base, GatheringState, Outcome, ResolveId, ServerReport, SocketId};
 use crate::ice::pair::PairKey;
-use crate::ice::{CandidateKind, Event, LocalCandidate, PairFate, Server, State, TransportPolicy};
+use crate::ice::{Candidate, CandidateKind, Event, LocalCandidate, PairFate, Server, State, TransportPolicy};
 use crate::nat::Mapping;
 use crate::path::{Path, PathId, Protocol};
 use crate::time::Instant;
@@ -161,8 +161,13 @@ impl Agent {
             LocalCandidate::server_reflexive(Protocol::Udp, address, base.address, server.ip(), preference)
         });
         // Where it is what another server has told, or no NAT is there, it is redundant (section 5.1.3).
-        if self.add_local(local, base.cost, base.interface, now).is_ok() {
-            self.gathering.need_mapping(base.address, server);
+        let _ = self.add_local(local, base.cost, base.interface, now);
+        let is_it = |known: &LocalCandidate| {
+            let Candidate { kind, address: known_address, .. } = known.candidate;
+            (kind, known_address, known.base) == (CandidateKind::ServerReflexive, address, base.address)
+        };
+        if self.present.iter().any(is_it) {
+            self.gathering.need_mapping(base.address, address, server);
         }
     }
 

@@ -37,7 +37,10 @@ impl Agent {
         let known = |socket: &HostSocket| {
             hosts.iter().any(|(transport, base)| (transport.protocol(), *base) == (socket.protocol, socket.base))
         };
-        let new: Vec<(HostSocket, u16)> = rank(sockets).into_iter().filter(|(socket, _)| !known(socket)).collect();
+        // Where relays alone may be used, servers are asked from a UDP socket, and a listener is of no use.
+        let is_of_use = |socket: &HostSocket| socket.protocol == Protocol::Udp || self.may_use(CandidateKind::Host);
+        let new = rank(sockets).into_iter().filter(|(socket, _)| !known(socket) && is_of_use(socket));
+        let new: Vec<(HostSocket, u16)> = new.collect();
         let before = self.in_use();
         // The new ones first: then there is something to try when the path goes with its base.
         let mut added = Vec::new();

@@ -23,7 +23,9 @@ impl Agent {
         if self.config.pace == Pace::Own {
             self.take_turn(now);
         }
-        self.gather(now);
+        if self.gathering.is_used() {
+            self.gather(now);
+        }
         self.sweep_streams(now);
         self.update_state(now);
     }

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use super::{
     Answer, Binding, Client, Duration, Family, Gathering, GatheringError, Incoming, Instant, Message, NEXT_ADDRESS,
-    Outcome, Path, PathId, Paths, Protocol, Query, QueryId, RetransmissionConfig, ServerOutcome, Transport, turn,
+    Outcome, Path, PathId, Paths, Protocol, Query, QueryId, RetransmissionConfig, ServerOutcome, Silence, Transport,
+    turn,
 };
 use crate::ice::Event;
 
@@ -230,12 +231,14 @@ impl Gathering {
         let Some(attempt) = self.attempts.get_mut(&id) else { return };
         attempt.due = None;
         match &mut attempt.asks {
-            Asks::Binding(binding) => {
-                if binding.handle_timeout(self.keeps_mappings, &mut self.rng, now) {
+            Asks::Binding(binding) => match binding.handle_timeout(self.keeps_mappings, &mut self.rng, now) {
+                None => {}
+                Some(Silence::FromTheStart) => {
                     let text = "the server does not answer".to_owned();
                     return self.attempt_failed(id, GatheringError::UNREACHABLE, text, paths, now);
                 }
-            }
+                Some(Silence::Since) => self.hand_over(id, now),
+            },
             Asks::Relay(client) => client.handle_timeout(now),
             Asks::Away => {}
         }
@@ -487,15 +490,48 @@ impl Gathering {
         self.set_query_timer(query);
     }
 
-    /// A reflexive candidate lives by what this server has told this base.
-    pub(in crate::ice) fn need_mapping(&mut self, base: SocketAddr, server: SocketAddr) {
-        for attempt in self.attempts.values_mut() {
-            if let Asks::Binding(binding) = &mut attempt.asks
-                && (attempt.local, attempt.server) == (base, server)
-            {
-                binding.is_needed = true;
-            }
+    /// A reflexive candidate lives by what a server has told this base. If no other server looks after that already, this
+    /// one does.
+    pub(in crate::ice) fn need_mapping(&mut self, base: SocketAddr, mapped: SocketAddr, server: SocketAddr) {
+        let mut seen: Vec<(SocketAddr, &mut Binding)> = self.bindings_that_see(base, mapped).collect();
+        if seen.iter().all(|(_, binding)| !binding.is_needed) {
+            let told = seen.iter_mut().filter(|(told_by, _)| *told_by == server);
+            told.for_each(|(_, binding)| binding.is_needed = true);
         }
+    }
+
+    /// The server that a mapping is kept with has fallen silent: another one that sees the same takes its place.
+    fn hand_over(&mut self, id: AttemptId, now: Instant) {
+        let Some(Attempt { asks: Asks::Binding(silent), local, .. }) = self.attempts.get(&id) else { return };
+        let (local, mapped) = (*local, silent.mapped);
+        if !silent.is_needed || !self.keeps_mappings {
+            return;
+        }
+        let sees = |attempt: &Attempt| {
+            attempt.local == local && matches!(&attempt.asks, Asks::Binding(binding) if binding.mapped == mapped)
+        };
+        let heir = self.attempts.iter_mut().find(|(other, attempt)| **other != id && sees(attempt));
+        let Some((&heir, Attempt { asks: Asks::Binding(binding), .. })) = heir else { return };
+        binding.is_needed = true;
+        binding.resume(&mut self.rng, now);
+        if let Some(Attempt { asks: Asks::Binding(silent), .. }) = self.attempts.get_mut(&id) {
+            silent.is_needed = false;
+        }
+        self.outbox.insert(heir);
+        self.reschedule(heir);
+    }
+
+    /// The servers that have seen a base as this last.
+    fn bindings_that_see(
+        &mut self,
+        base: SocketAddr,
+        mapped: SocketAddr,
+    ) -> impl Iterator<Item = (SocketAddr, &mut Binding)> {
+        let on_base = self.attempts.values_mut().filter(move |attempt| attempt.local == base);
+        on_base.filter_map(move |Attempt { server, asks, .. }| match asks {
+            Asks::Binding(binding) if binding.mapped == Some(mapped) => Some((*server, binding)),
+            _ => None,
+        })
     }
 }
 

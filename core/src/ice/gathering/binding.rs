@@ -38,6 +38,15 @@ struct Transaction {
     to_send: bool,
 }
 
+/// A server that has not answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Silence {
+    /// It never has.
+    FromTheStart,
+    /// It has before.
+    Since,
+}
+
 /// What an answer says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Answer {
@@ -108,9 +117,9 @@ impl Binding {
         Some(Answer::Mapped(mapped))
     }
 
-    /// Lets time pass. Gives whether the server has failed to answer for the first time. `is_kept` says whether the
-    /// mapping is to be kept.
-    pub(super) fn handle_timeout(&mut self, is_kept: bool, rng: &mut Rng, now: Instant) -> bool {
+    /// Lets time pass. Gives whether the server has failed to answer. `is_kept` says whether the mapping is to be kept.
+    pub(super) fn handle_timeout(&mut self, is_kept: bool, rng: &mut Rng, now: Instant) -> Option<Silence> {
+        let mut silence = None;
         if let Some(transaction) = &mut self.transaction {
             match transaction.timer.handle_timeout(now) {
                 Due::Nothing => {}
@@ -118,9 +127,10 @@ impl Binding {
                 Due::Failed => {
                     self.transaction = None;
                     if self.mapped.is_none() {
-                        return true;
+                        return Some(Silence::FromTheStart);
                     }
                     self.again_at = Some(now + KEEPALIVE);
+                    silence = Some(Silence::Since);
                 }
             }
         }
@@ -130,7 +140,7 @@ impl Binding {
                 self.ask(rng, now);
             }
         }
-        false
+        silence
     }
 
     /// Whether there is a mapping that can be kept: none for a stream.

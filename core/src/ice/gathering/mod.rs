@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use attempt::{Asks, Attempt, AttemptId};
-use binding::{Answer, Binding};
+use binding::{Answer, Binding, Silence};
 use names::Names;
 use query::{NEXT_ADDRESS, Query, QueryId, Rank};
 
@@ -226,6 +226,11 @@ impl Gathering {
     /// Whether every server has answered or failed once.
     pub(super) fn is_settled(&self) -> bool {
         self.queries.values().all(|query| query.is_settled)
+    }
+
+    /// Whether there is or was anything to gather from servers.
+    pub(super) fn is_used(&self) -> bool {
+        !(self.servers.is_empty() && self.queries.is_empty() && self.attempts.is_empty() && self.outcomes.is_empty())
     }
 
     /// Whether nothing is going on at all, and nothing that comes can be for us.

@@ -28,6 +28,7 @@ impl Peer {
     ) -> Result<(), CandidateError> {
         let now = self.line.advance(now);
         self.agent.add_local_candidate(LocalCandidate::host(Transport::Tcp(tcp_type), base, local_preference), now)?;
+        self.sockets_named = true;
         self.connect_from_everywhere(now);
         self.follow(now);
         Ok(())

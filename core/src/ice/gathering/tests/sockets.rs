@@ -1,9 +1,14 @@
 //! Sockets that the agent asks for, and those that it must not touch.
 
-use crate::Protocol;
-use crate::ice::{Agent, CandidateKind, ServerOutcome};
+use std::collections::BTreeSet;
 
-use super::bench::{BASE, Bench, address};
+use crate::Protocol;
+use crate::ice::{
+    Agent, CandidateError, CandidateKind, Config, Event, HostSocket, LocalCandidate, ServerOutcome, TcpType, Transport,
+    TransportPolicy,
+};
+
+use super::bench::{BASE, Bench, address, servers};
 
 const STUN: &str = "198.51.100.1:3478";
 const TURN: &str = "198.51.100.2:3478";
@@ -100,4 +105,38 @@ fn two_addresses_that_know_us_take_one_socket() {
     bench.call(Agent::close);
     bench.seconds(2);
     assert!(bench.sockets.is_empty());
+}
+
+#[test]
+fn a_list_of_sockets_that_is_told_again_is_no_change_where_only_relays_may_be_used() {
+    let mut bench = Bench::with(Config { transport_policy: TransportPolicy::Relay, ..Config::default() });
+    let sockets = [Protocol::Udp, Protocol::Tcp].map(|protocol| HostSocket::new(address(BASE), protocol));
+    let mut changes = |sockets: &[HostSocket]| {
+        bench.call(|agent, now| agent.handle_network_change(sockets, now));
+        bench.told(|event| match event {
+            Event::NetworkChange(change) => Some((change.added.len(), change.removed.len())),
+            _ => None,
+        })
+    };
+    assert_eq!(changes(&sockets), [(1, 0)], "a listener is of no use there");
+    assert_eq!(changes(&sockets), []);
+    assert_eq!(changes(&sockets[1..]), [(0, 1)]);
+    assert_eq!(changes(&[]), []);
+}
+
+#[test]
+fn nothing_is_asked_from_a_socket_that_was_refused() {
+    let mut bench = Bench::new();
+    let add = |bench: &mut Bench, transport: Transport, port: u16| {
+        let socket = LocalCandidate::host(transport, ([192, 0, 2, 1], port).into(), port);
+        bench.call(|agent, now| agent.add_local_candidate(socket, now))
+    };
+    add(&mut bench, Transport::Udp, 1).unwrap();
+    let listeners = (1000..).take_while(|port| add(&mut bench, Transport::Tcp(TcpType::Passive), *port).is_ok());
+    assert_eq!(listeners.count(), 63);
+    assert!(matches!(add(&mut bench, Transport::Udp, 2), Err(CandidateError::TooMany(_))));
+    bench.call(|agent, now| agent.set_servers(servers(&["stun:198.51.100.1"]), now));
+    bench.seconds(1);
+    let ports: BTreeSet<u16> = bench.asked.iter().map(|asked| asked.path.local.port()).collect();
+    assert_eq!(ports, [1].into(), "the driver has closed the other one");
 }

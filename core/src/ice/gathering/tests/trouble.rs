@@ -369,3 +369,35 @@ fn who_is_granted_its_pace_asks_with_each_grant() {
     }
     assert_eq!(bench.agent.wants_check(), None);
 }
+
+#[test]
+fn where_the_server_that_a_mapping_lives_by_dies_another_one_keeps_it() {
+    let mut bench = Bench::asking(&["stun:198.51.100.1", "stun:198.51.100.1:3479"]);
+    bench.millis(100);
+    for server in [BOTH, "198.51.100.1:3479"] {
+        let asked = bench.take_one(server);
+        bench.reflect(&asked, MAPPED);
+    }
+    bench.seconds(50);
+    assert_eq!(bench.take(BOTH).len(), 1, "the first one is asked and does not answer");
+    bench.seconds(10);
+    let keepalive = bench.take_one("198.51.100.1:3479");
+    bench.reflect(&keepalive, ELSEWHERE);
+    assert_eq!(reflexive(&bench), [address(ELSEWHERE)]);
+    bench.seconds(60);
+    assert_eq!(bench.take(BOTH).len(), 0, "who does not answer is left alone");
+}
+
+#[test]
+fn a_mapping_that_a_lost_allocation_has_shown_as_well_is_kept_by_a_stun_server() {
+    let mut bench = Bench::asking(&["stun:198.51.100.1", "turn:198.51.100.2"]);
+    bench.millis(100);
+    bench.allocate(TURN, RELAYED, MAPPED);
+    let asked = bench.take_one(BOTH);
+    bench.reflect(&asked, MAPPED);
+    lose(&mut bench);
+    bench.take(BOTH);
+    assert_eq!(reflexive(&bench), [address(MAPPED)]);
+    bench.seconds(60);
+    assert!(!bench.take(BOTH).is_empty());
+}
