@@ -391,8 +391,19 @@ impl Peer {
 
     /// Waits until all candidates are known: until every server has answered, failed or run out of time.
     pub async fn wait_gathered(&self) {
-        // The sender lives as long as `self`.
-        let _ = self.gathering_state().wait_for(|state| *state == GatheringState::Complete).await;
+        let mut told = self.gathering_state();
+        loop {
+            told.mark_unchanged();
+            {
+                // What was told may be from before a call that has begun to gather anew.
+                let state = self.shared().lock();
+                if state.closing || state.core.gathering_state() == GatheringState::Complete {
+                    return;
+                }
+            }
+            // The sender lives as long as `self`.
+            let _ = told.changed().await;
+        }
     }
 
     /// The signalling state (W3C `signalingState`).
