@@ -41,8 +41,9 @@
 //! ```
 //!
 //! The sockets are bound when the peer starts, and [`Peer::offer`] and [`Peer::answer`] wait for the servers, so that
-//! descriptions name all candidates: one message each way is enough. Where the other side trickles its candidates, hand them to [`Peer::add_ice_candidate`]; for one that
-//! wants ours alone, there is [`Event::IceCandidate`], which comes for what no description told.
+//! descriptions name all candidates: one message each way is enough. Where the other side trickles its candidates, hand
+//! them to [`Peer::add_ice_candidate`]; for one that wants ours alone, there is [`Event::IceCandidate`], which comes for
+//! what no description told.
 //!
 //! As the machine's addresses come and go, sockets come and go with them, and [`Event::NetworkChange`] says what
 //! became of the path in use; an ICE restart tells the other side of all addresses anew. With
@@ -52,6 +53,20 @@
 //! When it does not work, [`Peer::failure`] says why.
 //!
 //! # STUN and TURN servers
+//!
+//! ```
+//! use frazil::ice::TransportPolicy;
+//! use frazil_tokio::{IceServer, Peer};
+//!
+//! let builder = Peer::builder()
+//!     .servers(["stun:stun.example.org"])
+//!     .servers([
+//!         IceServer::new(["turn:turn.example.org", "turn:turn.example.org?transport=tcp", "turns:turn.example.org"])
+//!             .credentials("user", "password"),
+//!     ])
+//!     // Relayed candidates alone: the other side does not learn where we are.
+//!     .transport_policy(TransportPolicy::Relay);
+//! ```
 //!
 //! [`Builder::servers`] names those that candidates are gathered from, from each address of the machine;
 //! [`Peer::set_servers`] renews credentials that expire. Candidates come as [`Event::IceCandidate`] while the servers answer:
