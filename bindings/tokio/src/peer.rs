@@ -360,9 +360,9 @@ impl Peer {
     }
 
     /// Closes the peer. For the application all is over at once: channels and events end. This waits until
-    /// the other side was told, several times since the network may lose a word, and the sockets are closed,
-    /// which takes less than a second; it goes on if this is not waited for. Messages not yet acknowledged may
-    /// be lost; [`Channel::flush`] waits for them.
+    /// the other side was told, several times since the network may lose a word, servers have back what they lent, and
+    /// the sockets are closed, which takes about a second at the most; it goes on if this is not waited for. Messages
+    /// not yet acknowledged may be lost; [`Channel::flush`] waits for them.
     ///
     /// If the other side closes its peer, this one closes by itself.
     pub async fn close(&self) {
