@@ -359,17 +359,18 @@ impl Driver {
         for news in news {
             turn.worked = true;
             let mut state = shared.lock();
-            let server = |state: &State, path| state.core.path(path).map(|path: frazil::Path| path.remote);
+            let ends =
+                |state: &State, path| state.core.path(path).map(|path: frazil::Path| (path.local.ip(), path.remote));
             match news {
                 News::Opened(path) => {
-                    if let Some(server) = server(&state, path).filter(|_| self.streams.leads_to_server(path)) {
-                        state.grounds.clear(server);
+                    if let Some((local, server)) = ends(&state, path).filter(|_| self.streams.leads_to_server(path)) {
+                        state.grounds.clear(local, server);
                     }
                     state.core.handle_stream_opened(path, shared.clock.now());
                 }
                 News::Closed(path, error) => {
-                    if let Some(server) = server(&state, path).filter(|_| state.core.is_server_stream(path)) {
-                        state.grounds.note(server, &error);
+                    if let Some((local, server)) = ends(&state, path).filter(|_| state.core.is_server_stream(path)) {
+                        state.grounds.note(local, server, &error);
                     }
                     state.core.handle_stream_closed(path, shared.clock.now());
                 }

@@ -41,8 +41,9 @@
 //! ```
 //!
 //! The sockets are bound when the peer starts, and [`Peer::offer`] and [`Peer::answer`] wait for the servers, so that
-//! descriptions name all candidates: one message each way is enough. Where the other side trickles its candidates, hand them to [`Peer::add_ice_candidate`]; for one that
-//! wants ours alone, there is [`Event::IceCandidate`], which comes for what no description told.
+//! descriptions name all candidates: one message each way is enough. Where the other side trickles its candidates, hand
+//! them to [`Peer::add_ice_candidate`]; for one that wants ours alone, there is [`Event::IceCandidate`], which comes for
+//! what no description told.
 //!
 //! As the machine's addresses come and go, sockets come and go with them, and [`Event::NetworkChange`] says what
 //! became of the path in use; an ICE restart tells the other side of all addresses anew. With
@@ -53,6 +54,20 @@
 //!
 //! # STUN and TURN servers
 //!
+//! ```
+//! use frazil::ice::TransportPolicy;
+//! use frazil_tokio::{IceServer, Peer};
+//!
+//! let builder = Peer::builder()
+//!     .servers(["stun:stun.example.org"])
+//!     .servers([
+//!         IceServer::new(["turn:turn.example.org", "turn:turn.example.org?transport=tcp", "turns:turn.example.org"])
+//!             .credentials("user", "password"),
+//!     ])
+//!     // Relayed candidates alone: the other side does not learn where we are.
+//!     .transport_policy(TransportPolicy::Relay);
+//! ```
+//!
 //! [`Builder::servers`] names those that candidates are gathered from, from each address of the machine;
 //! [`Peer::set_servers`] renews credentials that expire. Candidates come as [`Event::IceCandidate`] while the servers answer:
 //! one that is dead delays nobody, and [`Event::IceCandidateError`] says why it gave nothing: `401` where the password is
@@ -61,7 +76,7 @@
 //!
 //! `stuns:` and `turns:` servers must have a certificate that the machine trusts, or one of [`Builder::tls_roots`]. Where
 //! the machine's trust cannot be read, as on Android, those must be given. When the peer is closed, what TURN servers have
-//! lent is given back; [`Peer::close`] waits for that, a second at the most.
+//! lent is given back; [`Peer::close`] waits for that, about a second at the most.
 //!
 //! `cargo xtask probe` shows what servers, candidates and NATs there are from a machine.
 //!

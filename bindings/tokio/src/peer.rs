@@ -360,9 +360,9 @@ impl Peer {
     }
 
     /// Closes the peer. For the application all is over at once: channels and events end. This waits until
-    /// the other side was told, several times since the network may lose a word, and the sockets are closed,
-    /// which takes less than a second; it goes on if this is not waited for. Messages not yet acknowledged may
-    /// be lost; [`Channel::flush`] waits for them.
+    /// the other side was told, several times since the network may lose a word, servers have back what they lent, and
+    /// the sockets are closed, which takes about a second at the most; it goes on if this is not waited for. Messages
+    /// not yet acknowledged may be lost; [`Channel::flush`] waits for them.
     ///
     /// If the other side closes its peer, this one closes by itself.
     pub async fn close(&self) {
@@ -391,8 +391,19 @@ impl Peer {
 
     /// Waits until all candidates are known: until every server has answered, failed or run out of time.
     pub async fn wait_gathered(&self) {
-        // The sender lives as long as `self`.
-        let _ = self.gathering_state().wait_for(|state| *state == GatheringState::Complete).await;
+        let mut told = self.gathering_state();
+        loop {
+            told.mark_unchanged();
+            {
+                // What was told may be from before a call that has begun to gather anew.
+                let state = self.shared().lock();
+                if state.closing || state.core.gathering_state() == GatheringState::Complete {
+                    return;
+                }
+            }
+            // The sender lives as long as `self`.
+            let _ = told.changed().await;
+        }
     }
 
     /// The signalling state (W3C `signalingState`).

@@ -14,7 +14,7 @@ use std::fmt;
 ///     IceServer::new(["turn:turn.example.org", "turns:turn.example.org"]).credentials("user", "password"),
 /// ]);
 /// ```
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 #[must_use]
 pub struct IceServer {
     uris: Vec<String>,
@@ -43,6 +43,14 @@ impl IceServer {
             Server::new(uri, credentials.clone()).map_err(InvalidServer::NoCredentials)
         };
         self.uris.into_iter().map(read).collect()
+    }
+}
+
+/// Without the password.
+impl fmt::Debug for IceServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let username = self.credentials.as_ref().map(|(username, _)| username);
+        f.debug_struct("IceServer").field("uris", &self.uris).field("username", &username).finish_non_exhaustive()
     }
 }
 
@@ -126,6 +134,9 @@ mod tests {
         assert_eq!(uris, ["stun:192.0.2.1", "turn:turn.example.org?transport=tcp", "turns:[2001:db8::1]"]);
         assert_eq!(servers[2].credentials().unwrap().password(), "secret");
         assert_eq!(read(servers.clone()).unwrap(), servers);
+
+        let shown = format!("{:?}", turn.clone().credentials("user", "secret"));
+        assert!(shown.contains("turns:") && shown.contains("user") && !shown.contains("secret"), "{shown}");
 
         assert!(matches!(read([turn.clone()]), Err(InvalidServer::NoCredentials(_))));
         assert!(matches!(read([turn.credentials("", "secret")]), Err(InvalidServer::Credentials(_))));

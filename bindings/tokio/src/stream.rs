@@ -198,8 +198,8 @@ impl Streams {
         let _ = self.poll_parted(cx);
     }
 
-    /// Reads what is there. `None` if there is nothing more at present, or nothing ever: then [`Self::poll`] will say so.
-    /// The buffer has room for [`READ`] bytes.
+    /// Reads what is there: no bytes where records came that have none. `None` if there is nothing more at present, or
+    /// nothing ever: then [`Self::poll`] will say so. The buffer has room for [`READ`] bytes.
     pub(crate) fn read(&mut self, path: PathId, buffer: &mut [u8]) -> Option<usize> {
         self.by_path.get_mut(&path)?.read(buffer)
     }
@@ -295,19 +295,17 @@ impl Stream {
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        let (bytes, records) = buffer.split_at_mut(READ - READ_SECURED);
-        while self.broken.is_none() {
-            let Some(session) = &mut self.tls else {
-                return read_once(&self.io, buffer, &mut self.broken);
-            };
-            let read = read_once(&self.io, records, &mut self.broken)?;
-            let (len, opened) = session.open(&records[..read], bytes, &mut self.backlog);
-            self.broken = opened.err();
-            if len > 0 {
-                return Some(len);
-            }
+        if self.broken.is_some() {
+            return None;
         }
-        None
+        let Some(session) = &mut self.tls else {
+            return read_once(&self.io, buffer, &mut self.broken);
+        };
+        let (bytes, records) = buffer.split_at_mut(READ - READ_SECURED);
+        let read = read_once(&self.io, records, &mut self.broken)?;
+        let (len, opened) = session.open(&records[..read], bytes, &mut self.backlog);
+        self.broken = opened.err();
+        Some(len)
     }
 
     /// Sees to it that the task is woken when the system takes more of what waits.
@@ -417,12 +415,19 @@ mod tests {
 
     impl Echo {
         fn start(name: &str) -> Self {
+            Self::with_tickets(name, 1)
+        }
+
+        /// One that has this many tickets to give once hands are shaken: records with no data in them.
+        fn with_tickets(name: &str, tickets: usize) -> Self {
             let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed([name.into()]).unwrap();
             let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
             let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
             let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
             let chain = vec![cert.der().clone()];
-            let config = Arc::new(versions.with_no_client_auth().with_single_cert(chain, key.into()).unwrap());
+            let mut config = versions.with_no_client_auth().with_single_cert(chain, key.into()).unwrap();
+            config.send_tls13_tickets = tickets;
+            let config = Arc::new(config);
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let address = listener.local_addr().unwrap();
             let heard = std::thread::spawn(move || {
@@ -489,6 +494,28 @@ mod tests {
         streams.close(PATH);
         tokio::time::timeout(Duration::from_secs(30), poll_fn(|cx| streams.poll_parted(cx))).await.unwrap();
         assert_eq!(echo.heard.join().unwrap().unwrap(), [sent.concat(), b"last words".to_vec()].concat());
+    }
+
+    #[tokio::test]
+    async fn records_without_data_take_turns_with_the_rest() {
+        let echo = Echo::with_tickets("127.0.0.1", 200);
+        let mut streams = Streams::default();
+        streams.open(PATH, wanted(&echo, "127.0.0.1", Trust::roots([echo.certificate.clone()]).unwrap()));
+        assert!(matches!(next(&mut streams).await, Some(News::Opened(PATH))));
+        streams.write(PATH, b"a word");
+        let (mut empty, mut buffer) = (0, vec![0; READ]);
+        let len = loop {
+            if let Some(News::Closed(_, error)) = next(&mut streams).await {
+                panic!("the stream is not well: {error}");
+            }
+            match streams.read(PATH, &mut buffer) {
+                Some(0) => empty += 1,
+                Some(len) => break len,
+                None => {}
+            }
+        };
+        assert_eq!(&buffer[..len], b"a word");
+        assert!(empty > 0, "all was read at once, however much it is");
     }
 
     #[tokio::test]

@@ -302,3 +302,28 @@ async fn a_session_outlives_its_server_and_takes_the_one_that_is_started_again()
         assert_eq!(soon(spoken).await.unwrap().as_text(), Some("with a server"), "{way:?}, {policy:?}");
     }
 }
+
+/// One thread: between the call and the waiting nobody else has a turn.
+#[tokio::test]
+async fn who_waits_after_naming_servers_anew_waits_for_these() {
+    let server = server().await;
+    let (peer, _events) = builder().follow_network(false).start().unwrap();
+    soon(peer.wait_gathered()).await;
+    assert!(peer.server_reports().is_empty());
+    peer.set_servers([Way::Udp.server(&server)]).unwrap();
+    soon(peer.wait_gathered()).await;
+    let report = report(&peer);
+    assert!(matches!(report.outcome, ServerOutcome::Answered { .. }), "{report:?}");
+    // Who waits while it is closed is let go.
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    peer.set_servers([format!("stun:{}", silent.local_addr().unwrap())]).unwrap();
+    let waits = tokio::spawn({
+        let peer = peer.clone();
+        async move { peer.wait_gathered().await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!waits.is_finished());
+    soon(peer.close()).await;
+    soon(waits).await.unwrap();
+    soon(peer.wait_gathered()).await;
+}

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use frazil::ice::{ServerOutcome, ServerReport};
+use frazil::ice::{ServerOutcome, ServerReport, ServerUri};
 use frazil::nat::Unknown;
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::survey::{Found, Listed, Nat, Source, Survey};
 pub(crate) fn of(survey: &Survey) -> Value {
     json!({
         "interfaces": survey.interfaces.iter().map(interface).collect::<Vec<_>>(),
-        "servers": survey.servers.iter().map(server).collect::<Vec<_>>(),
+        "servers": survey.servers.iter().map(server).chain(survey.unasked.iter().map(unasked)).collect::<Vec<_>>(),
         "candidates": survey.candidates.iter().map(candidate).collect::<Vec<_>>(),
         "nats": survey.nats.iter().map(nat).collect::<Vec<_>>(),
     })
@@ -52,6 +52,10 @@ fn server(report: &ServerReport) -> Value {
         _ => value["outcome"] = json!("waiting"),
     }
     value
+}
+
+fn unasked(uri: &ServerUri) -> Value {
+    json!({ "uri": uri.to_string(), "local": null, "server": null, "outcome": "unasked" })
 }
 
 fn candidate(Found { candidate: local, source }: &Found) -> Value {

@@ -20,7 +20,8 @@ use crate::text::Style;
 /// Shows what a connection could be made of from here.
 ///
 /// Lists the machine's interfaces, asks the STUN and TURN servers that are named, and shows the candidates that come of
-/// it and how the NATs on the way behave. Nothing is sent to anyone else. Ends with 1 if a server gave nothing.
+/// it and how the NATs on the way behave. Nothing is sent to anyone else. Ends with 1 if a server gave nothing
+/// or there is no candidate.
 #[derive(Parser)]
 #[command(name = "probe", version)]
 struct Arguments {
@@ -62,5 +63,5 @@ async fn main() -> ExitCode {
         let style = Style { bold: io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() };
         print!("{}", text::of(&survey, style));
     }
-    if survey.all_answered() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if survey.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

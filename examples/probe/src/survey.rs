@@ -14,6 +14,8 @@ use crate::behaviour::{self, Behaviour};
 pub(crate) struct Survey {
     pub(crate) interfaces: Vec<Listed>,
     pub(crate) servers: Vec<ServerReport>,
+    /// Those that none of the machine's addresses could ask: theirs are of another family, or no server's.
+    pub(crate) unasked: Vec<ServerUri>,
     /// The best first.
     pub(crate) candidates: Vec<Found>,
     pub(crate) nats: Vec<Nat>,
@@ -60,7 +62,14 @@ impl Survey {
         let mut config = frazil::peer::Config::default();
         config.ice.gathering_patience = patience;
         let builder = Peer::builder().config(config).interfaces(policy).follow_network(false);
-        let (peer, _events) = builder.servers([servers]).start()?;
+        let (peer, _events) = match builder.servers([servers]).start() {
+            Ok(started) => started,
+            Err(StartError::NoAddress) => {
+                let (unasked, interfaces) = (unasked(uris, &[]), listed.collect());
+                return Ok(Self { interfaces, servers: Vec::new(), unasked, candidates: Vec::new(), nats: Vec::new() });
+            }
+            Err(error) => return Err(error),
+        };
         peer.wait_gathered().await;
         let servers = peer.server_reports();
         let mut candidates = peer.local_candidates();
@@ -85,19 +94,28 @@ impl Survey {
                 nats.push(Nat { address: base.ip(), seen, behaviour });
             }
         }
-        Ok(Self { interfaces: listed.collect(), servers, candidates, nats })
+        let unasked = unasked(uris, &servers);
+        Ok(Self { interfaces: listed.collect(), servers, unasked, candidates, nats })
     }
 
-    /// Whether every server gave what it was asked for, from somewhere.
-    pub(crate) fn all_answered(&self) -> bool {
+    /// Whether there is a candidate, and every server gave what it was asked for, from somewhere.
+    pub(crate) fn is_whole(&self) -> bool {
         let failed =
             |report: &&ServerReport| matches!(report.outcome, ServerOutcome::Failed(_) | ServerOutcome::Waiting);
         let answered = |uri: &ServerUri| {
             let mut of_uri = self.servers.iter().filter(|report| report.uri == *uri);
             of_uri.any(|report| matches!(report.outcome, ServerOutcome::Answered { .. }))
         };
-        self.servers.iter().filter(failed).all(|report| answered(&report.uri))
+        let all_answered = self.servers.iter().filter(failed).all(|report| answered(&report.uri));
+        all_answered && self.unasked.is_empty() && !self.candidates.is_empty()
     }
+}
+
+/// The servers that nothing is reported of. The core says nothing of those that it has nothing to ask from.
+fn unasked(uris: &[String], servers: &[ServerReport]) -> Vec<ServerUri> {
+    let mut named: Vec<ServerUri> = uris.iter().filter_map(|uri| uri.parse().ok()).collect();
+    named.retain(|uri| !servers.iter().any(|report| report.uri == *uri));
+    named
 }
 
 /// Whether the server is on this machine, and to be asked over its loopback interface.

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use frazil::ice::{ServerHost, ServerOutcome, ServerReport};
+use frazil::ice::{ServerHost, ServerOutcome};
 use frazil::nat::Unknown;
 
 use crate::survey::{Listed, Nat, Source, Survey};
@@ -18,8 +18,9 @@ pub(crate) struct Style {
 /// All of it, as lines.
 pub(crate) fn of(survey: &Survey, style: Style) -> String {
     let mut sections = vec![("Interfaces", interfaces(&survey.interfaces))];
-    if !survey.servers.is_empty() {
-        sections.push(("Servers", servers(&survey.servers)));
+    let names_servers = !survey.servers.is_empty() || !survey.unasked.is_empty();
+    if names_servers {
+        sections.push(("Servers", servers(survey)));
     }
     sections.push(("Candidates, the best first", candidates(survey)));
     if !survey.nats.is_empty() {
@@ -34,7 +35,7 @@ pub(crate) fn of(survey: &Survey, style: Style) -> String {
         }
         text += "\n";
     }
-    if survey.servers.is_empty() {
+    if !names_servers {
         text += "No servers were named, so these are the machine's own addresses alone. To see what others see, name some:\n\
                  \n  cargo xtask probe stun:stun.example.org turn:turn.example.org --user NAME --password WORD\n";
     } else {
@@ -60,9 +61,9 @@ fn interfaces(listed: &[Listed]) -> Table {
     table
 }
 
-fn servers(reports: &[ServerReport]) -> Table {
+fn servers(survey: &Survey) -> Table {
     let mut table = Table::default();
-    for report in reports {
+    for report in &survey.servers {
         let (uri, from) = (report.uri.to_string(), report.local.ip().to_string());
         let is_named = matches!(report.uri.host, ServerHost::Name(_));
         let server = report.server.filter(|_| is_named).map(|server| format!("at {server}")).unwrap_or_default();
@@ -78,6 +79,10 @@ fn servers(reports: &[ServerReport]) -> Table {
             _ => ("no answer".to_owned(), String::new()),
         };
         table.row([uri, server, format!("from {from}"), time, what]);
+    }
+    for uri in &survey.unasked {
+        let why = "none of this machine's addresses can ask it";
+        table.row([&uri.to_string(), "", "", "not asked", why]);
     }
     table
 }
@@ -97,6 +102,9 @@ fn candidates(survey: &Survey) -> Table {
         };
         let (priority, transport) = (format!("{:>10}", candidate.priority), candidate.transport.to_string());
         table.row([priority, candidate.kind.to_string(), transport, candidate.address.to_string(), from]);
+    }
+    if survey.candidates.is_empty() {
+        table.row(["none: the machine has no address that may be used"]);
     }
     table
 }
@@ -128,5 +136,21 @@ fn known(known: &Result<impl Display, Unknown>) -> String {
     match known {
         Ok(known) => known.to_string(),
         Err(unknown) => format!("unknown: {unknown}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn on_a_machine_without_addresses_it_is_said_that_nothing_could_be_asked() {
+        let unasked = vec!["stun:192.0.2.1".parse().unwrap()];
+        let survey =
+            Survey { interfaces: Vec::new(), servers: Vec::new(), unasked, candidates: Vec::new(), nats: Vec::new() };
+        assert!(!survey.is_whole());
+        let text = of(&survey, Style { bold: false });
+        assert!(text.contains("stun:192.0.2.1  not asked") && text.contains("  none: "), "{text}");
+        assert!(!text.contains("No servers were named"), "{text}");
     }
 }

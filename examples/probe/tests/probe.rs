@@ -75,3 +75,16 @@ async fn without_servers_the_machines_own_addresses_are_shown_and_nonsense_is_re
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8(refused.stderr).unwrap().contains("\"example.org\""));
 }
+
+#[tokio::test]
+async fn a_server_that_cannot_be_asked_is_not_passed_over() {
+    let nobody = "stun:0.0.0.0";
+    let output = probe(&[nobody]).await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let line = text.lines().find(|line| line.contains(nobody)).expect(&text);
+    assert!(line.contains("not asked"), "{text}");
+    assert!(!text.contains("No servers were named"), "{text}");
+    let told: Value = serde_json::from_slice(&probe(&[nobody, "--json"]).await.stdout).unwrap();
+    assert_eq!((&told["servers"][0]["uri"], &told["servers"][0]["outcome"]), (&json!(nobody), &json!("unasked")));
+}
