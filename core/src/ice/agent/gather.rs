@@ -183,7 +183,7 @@ impl Agent {
         }
     }
 
-    fn update_gathering_state(&mut self) {
+    pub(super) fn update_gathering_state(&mut self) {
         self.gathered = self.bases_named && self.gathering.is_settled();
         let has_begun = self.gathering_state != GatheringState::New
             || !self.present.is_empty()

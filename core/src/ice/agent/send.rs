@@ -157,6 +157,9 @@ impl Agent {
 
     /// Makes a datagram that stands in `buf` behind its headroom what goes over the wire.
     pub(super) fn frame(&mut self, path: PathId, buf: &mut [u8], headroom: usize, len: usize, now: Instant) -> Sent {
+        if headroom == 0 && self.gathering.is_idle() {
+            return Sent::Now(Transmit { path, len });
+        }
         let Some(Path { protocol, local, remote }) = self.paths.get(path) else { return Sent::No };
         if protocol == Protocol::Tcp {
             buf[..headroom].copy_from_slice(&frame_header(len as u16)[..headroom]);

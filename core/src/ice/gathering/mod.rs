@@ -305,6 +305,9 @@ impl Gathering {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        if self.attempt_due.is_empty() && self.query_due.is_empty() {
+            return self.leaves_at;
+        }
         let attempt = self.attempt_due.first().map(|&(at, _)| at);
         let query = self.query_due.first().map(|&(at, _)| at);
         let leaves_at = self.leaves_at.filter(|_| !self.attempts.is_empty());
