@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use frazil_tokio::IceServer;
+use frazil_tokio::{IceServer, InvalidServer, StartError};
 
 use crate::survey::Survey;
 use crate::text::Style;
@@ -54,6 +54,9 @@ async fn main() -> ExitCode {
         Ok(survey) => survey,
         Err(error) => {
             eprintln!("probe: {error}");
+            if matches!(error, StartError::Server(InvalidServer::NoCredentials(_))) {
+                eprintln!("They are given with --user and --password.");
+            }
             return ExitCode::from(2);
         }
     };

@@ -74,6 +74,10 @@ async fn without_servers_the_machines_own_addresses_are_shown_and_nonsense_is_re
     let refused = probe(&["example.org"]).await;
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8(refused.stderr).unwrap().contains("\"example.org\""));
+    let nameless = probe(&["turn:127.0.0.1"]).await;
+    assert_eq!(nameless.status.code(), Some(2));
+    let told = String::from_utf8(nameless.stderr).unwrap();
+    assert!(told.contains("turn:127.0.0.1 needs") && told.contains("--user"), "{told}");
 }
 
 #[tokio::test]
