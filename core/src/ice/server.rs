@@ -197,6 +197,8 @@ impl FromStr for ServerUri {
         };
         let (host, port) = split_port(authority)?;
         let port = match port {
+            // A number may have a sign, a port has none.
+            Some(port) if port.starts_with('+') => return Err(InvalidServerUri::Port(port.to_owned())),
             Some(port) => port.parse().map_err(|_| InvalidServerUri::Port(port.to_owned()))?,
             None => Self::default_port(scheme),
         };
@@ -292,6 +294,7 @@ mod tests {
             ("stun:[2001:db8::1", Host("[2001:db8::1".into())),
             ("stun:example.org:0", Port("0".into())),
             ("stun:example.org:65536", Port("65536".into())),
+            ("stun:example.org:+80", Port("+80".into())),
             ("stun:example.org?transport=udp", Query("transport=udp".into())),
             ("turn:example.org?transport=sctp", Query("transport=sctp".into())),
             ("turns:example.org?transport=udp", Query("transport=udp".into())),

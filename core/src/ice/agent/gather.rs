@@ -185,6 +185,9 @@ impl Agent {
 
     pub(super) fn update_gathering_state(&mut self) {
         self.gathered = self.bases_named && self.gathering.is_settled();
+        if self.gathered {
+            self.events.extend(self.gathering.take_unreached().into_iter().map(Event::GatheringError));
+        }
         let has_begun = self.gathering_state != GatheringState::New
             || !self.present.is_empty()
             || !self.gathering.bases().is_empty();

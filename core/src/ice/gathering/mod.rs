@@ -26,7 +26,7 @@ use query::{NEXT_ADDRESS, Query, QueryId, Rank};
 pub use names::ResolveId;
 pub use report::{GatheringError, GatheringState, ServerOutcome, ServerReport};
 
-use super::{Event, Server, ServerHost, go_together, scaled_rto};
+use super::{Event, Server, ServerHost, ServerUri, go_together, scaled_rto};
 use crate::nat::{Mapping, Observation};
 use crate::path::{Path, PathId, Paths, Protocol};
 use crate::rng::{Rng, Seed};
@@ -50,6 +50,10 @@ pub(super) struct Gathering {
     retransmission: RetransmissionConfig,
     rng: Rng,
     servers: Vec<Server>,
+    /// Those of them of which was told already that they are not asked, or no more.
+    unasked: BTreeSet<ServerUri>,
+    /// There may be more of these.
+    may_be_unasked: bool,
     names: Names,
     bases: Vec<Base>,
     next_query: u32,
@@ -147,6 +151,8 @@ impl Gathering {
             retransmission,
             rng: Rng::new([0; 32]),
             servers: Vec::new(),
+            unasked: BTreeSet::new(),
+            may_be_unasked: false,
             names: Names::default(),
             bases: Vec::new(),
             next_query: 0,
@@ -184,6 +190,8 @@ impl Gathering {
             }
         }
         self.servers = distinct;
+        self.may_be_unasked = true;
+        self.unasked.retain(|uri| self.servers.iter().any(|server| server.uri() == uri));
         let has_given_nothing =
             |query: &Query| matches!(query.outcome, ServerOutcome::Failed(_) | ServerOutcome::Redundant);
         let gone = self.queries.iter().filter(|(_, query)| has_given_nothing(query) && !self.is_named(query));
@@ -203,6 +211,7 @@ impl Gathering {
             return;
         }
         self.bases.push(base);
+        self.may_be_unasked = true;
         for place in 0..self.servers.len() {
             self.ask(place, base, now);
         }
@@ -214,6 +223,7 @@ impl Gathering {
         let gone = self.queries.iter().filter(|(_, query)| query.base == address);
         let gone: Vec<QueryId> = gone.map(|(&id, _)| id).collect();
         let attempts: Vec<AttemptId> = gone.iter().flat_map(|&query| self.attempts_of(query)).collect();
+        self.unasked.extend(gone.iter().filter_map(|id| Some(self.queries.get(id)?.uri().clone())));
         gone.into_iter().for_each(|query| self.remove_query(query));
         attempts.into_iter().for_each(|attempt| self.drop_attempt(attempt, paths, now));
     }
@@ -231,6 +241,22 @@ impl Gathering {
     /// Whether there is or was anything to gather from servers.
     pub(super) fn is_used(&self) -> bool {
         !(self.servers.is_empty() && self.queries.is_empty() && self.attempts.is_empty() && self.outcomes.is_empty())
+    }
+
+    /// The servers that no base reaches, each once; once it is [settled](Self::is_settled), as names have to be resolved.
+    pub(super) fn take_unreached(&mut self) -> Vec<GatheringError> {
+        if self.bases.is_empty() || !core::mem::take(&mut self.may_be_unasked) {
+            return Vec::new();
+        }
+        let is_unasked =
+            |uri: &ServerUri| !self.unasked.contains(uri) && !self.queries.values().any(|query| query.uri() == uri);
+        let unreached = self.servers.iter().map(Server::uri).filter(|uri| is_unasked(uri));
+        let unreached: Vec<ServerUri> = unreached.cloned().collect();
+        self.unasked.extend(unreached.iter().cloned());
+        let text = "no socket has an address that the server can be reached from";
+        let code = GatheringError::UNREACHABLE;
+        let error = |uri| GatheringError { uri, local: None, server: None, code, text: text.to_owned() };
+        unreached.into_iter().map(error).collect()
     }
 
     /// Whether nothing is going on at all, and nothing that comes can be for us.
@@ -547,6 +573,7 @@ impl Gathering {
         }
         if self.queries.len() >= MAX_QUERIES {
             let uri = server.uri().clone();
+            self.unasked.insert(uri.clone());
             let text = format!("{MAX_QUERIES} questions are asked already, as many as are allowed");
             let code = GatheringError::UNREACHABLE;
             let error = GatheringError { uri, local: Some(base.address), server: None, code, text };
@@ -665,18 +692,12 @@ impl Gathering {
                 self.reopen(id, now);
             }
         } else if query.give_up_at <= now {
-            query.note(
-                query.error(
-                    GatheringError::UNREACHABLE,
-                    match query.uri().host {
-                        ServerHost::Name(_) if query.asked.is_none() => {
-                            "the name of the server was not resolved in time"
-                        }
-                        _ => "the server has not answered in time",
-                    }
-                    .to_owned(),
-                ),
-            );
+            let text = match (query.asked, query.name()) {
+                (Some(_), _) => "the server has not answered in time",
+                (None, Some(_)) if query.addresses.is_empty() => "the name of the server was not resolved in time",
+                (None, _) => "there was no turn to ask the server in time",
+            };
+            query.note(query.error(GatheringError::UNREACHABLE, text.to_owned()));
             self.end_query(id, now);
             for attempt in self.attempts_of(id) {
                 self.dismiss(attempt, paths, now);
@@ -739,6 +760,7 @@ impl Gathering {
 
     fn remove_query(&mut self, id: QueryId) {
         if let Some(query) = self.queries.remove(&id) {
+            self.may_be_unasked = true;
             self.waiting.remove(&query.rank(id));
             self.query_due.retain(|&(_, other)| other != id);
             self.sockets.retain(|_, asked| *asked != id);

@@ -401,3 +401,30 @@ fn a_mapping_that_a_lost_allocation_has_shown_as_well_is_kept_by_a_stun_server()
     bench.seconds(60);
     assert!(!bench.take(BOTH).is_empty());
 }
+
+#[test]
+fn a_server_that_no_socket_reaches_is_told_once() {
+    let mut bench = Bench::asking(&["stun:198.51.100.1", "stun:[2001:db8::1]", "stun:stun.example.org"]);
+    bench.resolve(&["2001:db8::2"]);
+    bench.millis(100);
+    let asked = bench.take_one(BOTH);
+    bench.reflect(&asked, MAPPED);
+    bench.seconds(20);
+    let errors = bench.errors();
+    let told: Vec<_> = errors.iter().map(|error| (error.uri.to_string(), error.code, error.local)).collect();
+    let unreached = |uri: &str| (uri.to_owned(), 701, None);
+    assert_eq!(told, [unreached("stun:[2001:db8::1]"), unreached("stun:stun.example.org")]);
+    bench.call(|agent, now| agent.set_servers(servers(&["stun:198.51.100.1", "stun:[2001:db8::1]"]), now));
+    bench.seconds(20);
+    assert_eq!(bench.codes(), []);
+}
+
+#[test]
+fn a_server_whose_turn_has_not_come_has_not_failed_to_answer() {
+    let mut bench = Bench::with(Config { pace: Pace::Granted, ..Config::default() });
+    bench.call(|agent, now| agent.set_servers(servers(&["stun:198.51.100.1"]), now));
+    bench.add_base(BASE, 1000);
+    bench.seconds(20);
+    assert!(bench.asked.is_empty());
+    assert_eq!(bench.errors()[0].text, "there was no turn to ask the server in time");
+}
