@@ -331,12 +331,12 @@ impl Gathering {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let leaves_at = self.leaves_at.filter(|_| !self.attempts.is_empty());
         if self.attempt_due.is_empty() && self.query_due.is_empty() {
-            return self.leaves_at;
+            return leaves_at;
         }
         let attempt = self.attempt_due.first().map(|&(at, _)| at);
         let query = self.query_due.first().map(|&(at, _)| at);
-        let leaves_at = self.leaves_at.filter(|_| !self.attempts.is_empty());
         attempt.into_iter().chain(query).chain(leaves_at).min()
     }
 
