@@ -74,6 +74,9 @@ for (const addresses of /** @type {Addresses[]} */ (["plain", "mdns"])) {
         }
         assert.ok(seen.includes("ICE connected") || seen.includes("ICE completed"));
 
+        // The name of an mDNS candidate may take the browser longer than to connect.
+        const hasHost = () => frazil.app.candidates?.local.some((line) => line.includes(" typ host"));
+        await page.waitForFunction(hasHost, undefined, { timeout: 20_000 });
         const candidates = await page.evaluate(() => frazil.app.candidates);
         const hosts = candidates?.local.filter((line) => line.includes(" typ host")) ?? [];
         assert.ok(hosts.length > 0, "the page has a host candidate");
