@@ -11,11 +11,12 @@ mod rtc_ice;
 use std::process::ExitCode;
 
 use frazil_conformance::contestant::Frazil;
+use frazil_conformance::gathering::Whole;
 use frazil_conformance::matrix::command::{self, Entry};
 
 fn main() -> ExitCode {
     command::main(&[
-        Entry::of::<Frazil>(),
+        Entry::with_party::<Frazil, Whole>(),
         Entry::of::<is::Agent>(),
         Entry::of::<rtc_ice::Agent>(),
         Entry::with_party::<rice_proto::Agent, rice_party::RiceParty>(),

@@ -342,7 +342,7 @@ impl Agent {
             self.gathering.add_base(Base { address: local.base, preference, cost, interface }, now);
         }
         let Some(place) = place else {
-            self.update_gathering_state();
+            self.begin_gathering();
             self.settle(now);
             return Ok(());
         };
@@ -353,7 +353,7 @@ impl Agent {
         }
         (self.locals[place], self.costs[place], self.interfaces[place]) = (local, Some(cost), interface);
         self.present.push(local);
-        self.update_gathering_state();
+        self.begin_gathering();
         self.events.push_back(Event::LocalCandidate(local));
         if self.is_over() {
             // A restart will use it.

@@ -183,7 +183,14 @@ impl Agent {
         }
     }
 
-    pub(super) fn update_gathering_state(&mut self) {
+    /// There is something to gather from. Whether that is all is not said before all that it has given is told.
+    pub(super) fn begin_gathering(&mut self) {
+        if self.gathering_state == GatheringState::New {
+            self.update_gathering_state();
+        }
+    }
+
+    fn update_gathering_state(&mut self) {
         self.gathered = self.bases_named && self.gathering.is_settled();
         if self.gathered {
             self.events.extend(self.gathering.take_unreached().into_iter().map(Event::GatheringError));

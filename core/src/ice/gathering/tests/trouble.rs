@@ -428,3 +428,17 @@ fn a_server_whose_turn_has_not_come_has_not_failed_to_answer() {
     assert!(bench.asked.is_empty());
     assert_eq!(bench.errors()[0].text, "there was no turn to ask the server in time");
 }
+
+/// Otherwise the other side would pass over what comes after the end.
+#[test]
+fn the_last_candidates_are_told_before_the_end() {
+    let mut bench = Bench::asking(&["turn:198.51.100.2"]);
+    bench.allocate(TURN, RELAYED, MAPPED);
+    let told = bench.told(|event| match event {
+        Event::LocalCandidate(local) => Some(Some(local.candidate.kind)),
+        Event::GatheringStateChange(GatheringState::Complete) => Some(None),
+        _ => None,
+    });
+    let kinds = [CandidateKind::Host, CandidateKind::ServerReflexive, CandidateKind::Relayed];
+    assert_eq!(told, kinds.map(Some).into_iter().chain([None]).collect::<Vec<_>>());
+}
