@@ -67,6 +67,13 @@ impl IceEndpoint {
         }
     }
 
+    /// The number that the agent has for an open stream.
+    #[must_use]
+    pub fn stream(&self, path: Path) -> Option<PathId> {
+        let is_it = |stream: &&Stream| stream.local == Some(path.local) && stream.remote == path.remote;
+        self.streams.iter().find(is_it).map(|stream| stream.id)
+    }
+
     /// A path as the sockets have it.
     fn path(&self, id: PathId) -> Path {
         let path = self.agent.path(id).expect("a path that is sent over has a name");
@@ -93,11 +100,6 @@ impl IceEndpoint {
             }
             self.said.push_back(IceEvent::Agent(Box::new(event)));
         }
-    }
-
-    /// The stream with these ends, if there is one.
-    fn stream_at(&mut self, path: Path) -> Option<&mut Stream> {
-        self.streams.iter_mut().find(|stream| stream.local == Some(path.local) && stream.remote == path.remote)
     }
 }
 
@@ -128,7 +130,7 @@ impl Endpoint for IceEndpoint {
                 }
             }
             StreamInput::Data(bytes) => {
-                let Some(&mut Stream { id, .. }) = self.stream_at(path) else { return };
+                let Some(id) = self.stream(path) else { return };
                 let said = &mut self.said;
                 self.agent.handle_stream_data(id, bytes, now, |data| {
                     said.push_back(IceEvent::Datagram(path, data.to_vec()));

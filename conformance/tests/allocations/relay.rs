@@ -59,8 +59,8 @@ impl Endpoint for Counted {
             self.stream = Some(path.local);
             return self.driver.handle_stream(path, input, now);
         };
+        let id = self.driver.stream(path).expect("it is open");
         let agent = &mut self.driver.agent;
-        let id = agent.path_id(Path { local: SocketAddr::new(path.local.ip(), 0), ..path });
         let (mut blocks, mut lens, mut n) = (0, [0; 64], 0);
         counted(&mut blocks, || {
             agent.handle_stream_data(id, bytes, now, |data| {
