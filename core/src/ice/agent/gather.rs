@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{Agent, Received};
-use crate::ice::gathering::{Base, GatheringState, Outcome, ResolveId, ServerReport, SocketId};
+use crate::ice::gathering::{
+    Base, GatheringState, Outcome, ResolveId, ServerReport, SocketId, relay_towards, relays_of,
+};
 use crate::ice::pair::PairKey;
 use crate::ice::{Candidate, CandidateKind, Event, LocalCandidate, PairFate, Server, State, TransportPolicy};
 use crate::nat::Mapping;
@@ -129,10 +131,9 @@ impl Agent {
     ) {
         let now = self.line.advance(now);
         if let Some(mut stream) = self.gathering.handle_stream_data(path, bytes, &mut self.paths, now) {
-            let relays = [stream.client.relayed(), stream.client.additional()];
+            let relays = relays_of(&stream.client);
             stream.client.handle_stream_data(bytes, now, |turn::PeerData { peer, data }| {
-                let relay = relays.into_iter().flatten().find(|relay| relay.is_ipv4() == peer.is_ipv4());
-                let Some(relay) = relay else { return };
+                let Some(relay) = relay_towards(relays, peer) else { return };
                 let path = self.relayed_path(relay, peer);
                 if let Received::Application(data) = self.receive(path, data, now) {
                     deliver(data);

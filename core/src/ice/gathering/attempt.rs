@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::{
     Answer, Binding, Client, Duration, Family, Gathering, GatheringError, Incoming, Instant, Message, NEXT_ADDRESS,
     Outcome, Path, PathId, Paths, Protocol, Query, QueryId, RetransmissionConfig, ServerOutcome, Silence, Transport,
-    turn,
+    relay_towards, relays_of, turn,
 };
 use crate::ice::Event;
 
@@ -210,7 +210,7 @@ impl Gathering {
                 match client.handle_datagram(server, bytes, now) {
                     Some(from) => {
                         let (peer, data) = (from.peer, from.data);
-                        Self::relay_towards(client, peer).map_or(Incoming::Taken, |relay| Incoming::Relayed {
+                        relay_towards(relays_of(client), peer).map_or(Incoming::Taken, |relay| Incoming::Relayed {
                             relay,
                             peer,
                             data,
@@ -227,7 +227,6 @@ impl Gathering {
     }
 
     pub(super) fn attempt_timeout<T>(&mut self, id: AttemptId, paths: &mut Paths<T>, now: Instant) {
-        self.attempt_due.retain(|&(_, other)| other != id);
         let Some(attempt) = self.attempts.get_mut(&id) else { return };
         attempt.due = None;
         match &mut attempt.asks {
@@ -330,7 +329,9 @@ impl Gathering {
         }
         self.unlisten(id, paths);
         let Some(attempt) = self.attempts.remove(&id) else { return };
-        self.attempt_due.retain(|&(_, other)| other != id);
+        if let Some(due) = attempt.due {
+            self.attempt_due.remove(&(due, id));
+        }
         self.outbox.remove(&id);
         let gone: Vec<SocketAddr> =
             self.relays.iter().filter(|&(_, &other)| other == id).map(|(&relay, _)| relay).collect();
@@ -485,8 +486,7 @@ impl Gathering {
         let Some(server) = self.attempts.get(&id).map(|attempt| attempt.server) else { return };
         let Some(asked) = self.queries.get_mut(&query) else { return };
         asked.answered(server, mapped, Vec::new(), now);
-        let rank = asked.rank(query);
-        self.waiting.remove(&rank);
+        self.stop_waiting(query);
         self.set_query_timer(query);
     }
 

@@ -22,6 +22,7 @@ use attempt::{Asks, Attempt, AttemptId};
 use binding::{Answer, Binding, Silence};
 use names::Names;
 use query::{NEXT_ADDRESS, Query, QueryId, Rank};
+pub(super) use relay::{relay_towards, relays_of};
 
 pub use names::ResolveId;
 pub use report::{GatheringError, GatheringState, ServerOutcome, ServerReport};
@@ -317,7 +318,8 @@ impl Gathering {
 
     /// Lets time pass.
     pub(super) fn handle_timeout<T>(&mut self, paths: &mut Paths<T>, now: Instant) {
-        while let Some(&(_, id)) = self.attempt_due.first().filter(|&&(at, _)| at <= now) {
+        while let Some((_, id)) = self.attempt_due.first().copied().filter(|&(at, _)| at <= now) {
+            self.attempt_due.pop_first();
             self.attempt_timeout(id, paths, now);
         }
         while let Some(&(_, id)) = self.query_due.first().filter(|&&(at, _)| at <= now) {
@@ -662,9 +664,8 @@ impl Gathering {
 
     /// Nothing more is to be expected of a question, for now.
     fn end_query(&mut self, id: QueryId, now: Instant) {
+        self.stop_waiting(id);
         let Some(query) = self.queries.get_mut(&id) else { return };
-        let rank = query.rank(id);
-        self.waiting.remove(&rank);
         let is_told = query.fail();
         let socket = query.socket.take();
         self.outcomes.extend(is_told.map(|error| Outcome::Tell(Event::GatheringError(error))));
@@ -752,6 +753,13 @@ impl Gathering {
         self.attempts.values().any(|attempt| attempt.query == id && attempt.is_wanted())
     }
 
+    /// Takes a question out of those that have something to ask.
+    fn stop_waiting(&mut self, id: QueryId) {
+        if let Some(query) = self.queries.get(&id) {
+            self.waiting.remove(&query.rank(id));
+        }
+    }
+
     fn set_query_timer(&mut self, id: QueryId) {
         let due = self.queries.get(&id).and_then(Query::due);
         self.query_due.retain(|&(_, other)| other != id);
@@ -759,9 +767,9 @@ impl Gathering {
     }
 
     fn remove_query(&mut self, id: QueryId) {
+        self.stop_waiting(id);
         if let Some(query) = self.queries.remove(&id) {
             self.may_be_unasked = true;
-            self.waiting.remove(&query.rank(id));
             self.query_due.retain(|&(_, other)| other != id);
             self.sockets.retain(|_, asked| *asked != id);
             if let Some(local) = query.socket {

@@ -59,12 +59,6 @@ impl Gathering {
         }
     }
 
-    /// From which relayed address of a client a peer's datagram has come.
-    pub(in crate::ice) fn relay_towards(client: &Client, peer: SocketAddr) -> Option<SocketAddr> {
-        let relays = [client.relayed(), client.additional()].into_iter().flatten();
-        relays.into_iter().find(|relay| relay.is_ipv4() == peer.is_ipv4())
-    }
-
     /// A server is to be asked as who is named now, if that was somebody else.
     pub(super) fn renew<T>(&mut self, place: usize, paths: &mut Paths<T>, now: Instant) {
         let server = self.servers[place].clone();
@@ -167,8 +161,7 @@ impl Gathering {
         let mapped = allocated.mapped;
         query.answered(server, mapped, relayed.clone(), now);
         let before = query.mapped;
-        let rank = query.rank(query_id);
-        self.waiting.remove(&rank);
+        self.stop_waiting(query_id);
         self.set_query_timer(query_id);
         for other in self.attempts_of(query_id).into_iter().filter(|&other| other != id) {
             self.dismiss(other, paths, now);
@@ -214,9 +207,8 @@ impl Gathering {
             if let Some(query) = self.queries.get_mut(&query_id) {
                 query.note(query.error(failure.code(), failure.to_string()));
                 query.addresses.push_front(server);
-                let rank = query.rank(query_id);
-                self.waiting.remove(&rank);
             }
+            self.stop_waiting(query_id);
             return self.drop_attempt(id, paths, now);
         }
         if failure.code() != GatheringError::UNREACHABLE {
@@ -244,4 +236,14 @@ impl Gathering {
         let error = query.error(code, text);
         self.outcomes.push_back(Outcome::Tell(Event::GatheringError(error)));
     }
+}
+
+/// The addresses that a client has been lent.
+pub(in crate::ice) fn relays_of(client: &Client) -> [Option<SocketAddr>; 2] {
+    [client.relayed(), client.additional()]
+}
+
+/// To which of them a peer's datagram has come: that of its family.
+pub(in crate::ice) fn relay_towards(relays: [Option<SocketAddr>; 2], peer: SocketAddr) -> Option<SocketAddr> {
+    relays.into_iter().flatten().find(|relay| relay.is_ipv4() == peer.is_ipv4())
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::Protocol;
 use crate::ice::{
-    Agent, CandidateError, CandidateKind, Config, Event, HostSocket, LocalCandidate, ServerOutcome, TcpType, Transport,
-    TransportPolicy,
+    Agent, CandidateError, CandidateKind, Config, Event, HostSocket, LocalCandidate, ServerOutcome, SocketId, TcpType,
+    Transport, TransportPolicy,
 };
 
 use super::bench::{BASE, Bench, address, servers};
@@ -34,14 +34,20 @@ fn the_sockets_of_the_bases_are_left_to_the_driver() {
     }
 }
 
-#[test]
-fn after_437_another_socket_serves_and_is_closed_once() {
-    let mut bench = Bench::asking(&["turn:198.51.100.2"]);
+/// The server says that it knows our port from before, and another one is asked for.
+fn known_from_before(bench: &mut Bench) -> SocketId {
     let asked = bench.take_one(TURN);
     bench.challenge(&asked);
     let asked = bench.take_one(TURN);
     bench.refuse(&asked, 437);
     let [socket] = bench.sockets_wanted()[..] else { panic!("{:?}", bench.events) };
+    socket
+}
+
+#[test]
+fn after_437_another_socket_serves_and_is_closed_once() {
+    let mut bench = Bench::asking(&["turn:198.51.100.2"]);
+    let socket = known_from_before(&mut bench);
     bench.open_socket(socket, Some(FRESH));
     bench.millis(100);
     assert_eq!(bench.asked[0].path.local, address(FRESH));
@@ -56,11 +62,7 @@ fn after_437_another_socket_serves_and_is_closed_once() {
 #[test]
 fn after_437_and_no_socket_it_is_437() {
     let mut bench = Bench::asking(&["turn:198.51.100.2"]);
-    let asked = bench.take_one(TURN);
-    bench.challenge(&asked);
-    let asked = bench.take_one(TURN);
-    bench.refuse(&asked, 437);
-    let [socket] = bench.sockets_wanted()[..] else { panic!("{:?}", bench.events) };
+    let socket = known_from_before(&mut bench);
     bench.open_socket(socket, None);
     assert_eq!(bench.codes(), [437]);
     assert!(matches!(bench.outcome("turn:198.51.100.2"), ServerOutcome::Failed(error) if error.code == 437));
