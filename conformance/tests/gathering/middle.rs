@@ -6,27 +6,16 @@ use std::time::Duration;
 use frazil::Protocol;
 use frazil::ice::{
     Agent, CandidateKind, Config, Event, HostSocket, InterfaceKind, LocalCandidate, Role, ServerOutcome, State,
-    TransportPolicy,
 };
 use frazil_internet::{Access, Family, RouterConfig, RouterId, Scheduled, TurnServer};
 
-use crate::site::{DELAY, Site, address, seconds, server, server_as};
+use crate::site::{DELAY, Site, address, relay_only, seconds, server, server_as, turn_server};
 
 const A: &str = "203.0.113.1:5000";
 const B: &str = "203.0.113.2:5000";
 const INSIDE: &str = "192.168.1.2:5000";
 const STUN: &str = "stun:198.51.100.1";
 const WAYS: [&str; 2] = ["turn:198.51.100.1", "turn:198.51.100.1?transport=tcp"];
-
-fn relay_only() -> Config {
-    let mut config = Config::default();
-    config.transport_policy = TransportPolicy::Relay;
-    config
-}
-
-fn turn_server() -> TurnServer {
-    TurnServer { pads_channel_data: true, ..TurnServer::with_user("alice", "secret") }
-}
 
 /// One side with a relay only and one without any, connected.
 fn over_a_relay(way: &str, role: Role) -> Site {

@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use frazil::ice::{CandidateKind, Config, Event, Role, TransportPolicy};
-use frazil_internet::TurnServer;
+use frazil::ice::{CandidateKind, Config, Event, Role};
 
-use crate::site::{Name, Site, address, seconds, server};
+use crate::site::{Name, Site, address, relay_only, seconds, server, turn_server};
 
 const A: &str = "203.0.113.1:5000";
 const B: &str = "203.0.113.2:5000";
@@ -14,15 +13,9 @@ const A6: &str = "[2001:db8:1::1]:5000";
 const B6: &str = "[2001:db8:1::2]:5000";
 const TURN: [&str; 2] = ["198.51.100.1", "2001:db8:5::1"];
 
-fn config() -> Config {
-    let mut config = Config::default();
-    config.transport_policy = TransportPolicy::Relay;
-    config
-}
-
 fn site() -> Site {
     let mut site = Site::new(1);
-    site.add_server(&TURN, TurnServer { pads_channel_data: true, ..TurnServer::with_user("alice", "secret") });
+    site.add_server(&TURN, turn_server());
     site
 }
 
@@ -43,7 +36,7 @@ fn two_that_use_relays_only_meet_there_and_nowhere_else() {
         site.names.insert("relay.example".to_owned(), Name { after: Some(seconds(1)), addresses });
         let public = site.internet.public();
         for (which, role) in [(0, Role::Controlling), (1, Role::Controlled)] {
-            site.add_agent(public, &[sockets[which]], config(), role);
+            site.add_agent(public, &[sockets[which]], relay_only(), role);
         }
         site.introduce();
         site.begin(0, &[sockets[0]], vec![server(ours)]);
@@ -73,7 +66,7 @@ fn a_check_that_comes_to_a_host_is_not_answered_whatever_it_says() {
     for role in [Role::Controlling, Role::Controlled] {
         let mut site = site();
         let public = site.internet.public();
-        site.add_agent(public, &[A], config(), Role::Controlling);
+        site.add_agent(public, &[A], relay_only(), Role::Controlling);
         site.add_agent(public, &[B], Config::default(), role);
         // It has guessed where the other one is.
         let credentials = site.agent(0).local_credentials().clone();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use frazil::ice::{
     Agent, Candidate, CandidateKind, Config, Event, GatheringError, GatheringState, LocalCandidate, ResolveId, Role,
-    Server, SocketId, State,
+    Server, SocketId, State, TransportPolicy,
 };
 use frazil::stun::LongTermCredentials;
 use frazil::{Instant, Path, Protocol};
@@ -26,6 +26,18 @@ pub(crate) fn address(text: &str) -> SocketAddr {
 
 pub(crate) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
+}
+
+/// For an agent that may use relays alone.
+pub(crate) fn relay_only() -> Config {
+    let mut config = Config::default();
+    config.transport_policy = TransportPolicy::Relay;
+    config
+}
+
+/// A good server, that knows Alice.
+pub(crate) fn turn_server() -> TurnServer {
+    TurnServer { pads_channel_data: true, ..TurnServer::with_user("alice", "secret") }
 }
 
 pub(crate) fn server(uri: &str) -> Server {
