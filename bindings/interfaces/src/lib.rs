@@ -79,6 +79,12 @@ impl Interface {
         }
     }
 
+    /// What is known of the address before there is a socket.
+    #[must_use]
+    pub fn unbound(&self) -> HostSocket {
+        self.socket(SocketAddr::new(self.address, 0), Protocol::Udp)
+    }
+
     /// What the core is told of a socket on this address.
     #[must_use]
     pub fn socket(&self, base: SocketAddr, protocol: Protocol) -> HostSocket {
@@ -176,11 +182,11 @@ impl InterfacePolicy {
     #[must_use]
     pub fn select(&self, listed: Vec<Interface>) -> Vec<Interface> {
         let mut allowed = self.allowed(listed);
-        let addresses: Vec<HostSocket> = allowed.iter().map(unbound).collect();
+        let addresses: Vec<HostSocket> = allowed.iter().map(Interface::unbound).collect();
         let core = HostPolicy { loopback: self.loopback, link_local: self.link_local };
         let ranked = rank(&core.select(&addresses));
         let place = |interface: &Interface| {
-            let address = unbound(interface);
+            let address = interface.unbound();
             ranked.iter().position(|(socket, _)| socket.base == address.base && socket.index == address.index)
         };
         allowed.retain(|interface| place(interface).is_some());
@@ -195,11 +201,6 @@ impl InterfacePolicy {
         listed.retain(|interface| self.filter.as_ref().is_none_or(|allows| allows(interface)));
         listed
     }
-}
-
-/// What is known of the address before there is a socket.
-fn unbound(interface: &Interface) -> HostSocket {
-    interface.socket(SocketAddr::new(interface.address, 0), Protocol::Udp)
 }
 
 /// What the kernel notes on an IPv6 address.
