@@ -19,7 +19,9 @@ impl Config {
                 "all" => TransportPolicy::All,
                 "relay" => TransportPolicy::Relay,
                 _ => {
-                    return Err(Error::argument(format!("the transport policy {policy:?} is not \"all\" or \"relay\"")));
+                    return Err(Error::argument(format!(
+                        "the transport policy {policy:?} is not \"all\" or \"relay\""
+                    )));
                 }
             };
         }
