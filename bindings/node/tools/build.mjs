@@ -1,0 +1,45 @@
+// Builds the native part and the TypeScript into `dist`.
+//
+// Cargo is called here and not by `napi build`, which builds for a target that it names: all that frazil needs would be built
+// once more, and not shared with what else is built in the repository.
+
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { generateTypeDef, readNapiConfig, writeJsBinding } from "@napi-rs/cli";
+import { here, run, target } from "./pack.mjs";
+
+const PROFILE = "packaged";
+/** As napi names this machine. */
+const PLATFORM = "linux-x64-gnu";
+
+const dist = join(here, "dist");
+rmSync(dist, { recursive: true, force: true });
+mkdirSync(dist, { recursive: true });
+
+// While the crate is compiled, napi's macros write down what they export.
+const types = join(target, "types");
+if (!existsSync(types)) process.env.NAPI_FORCE_BUILD_FRAZIL_NODE = String(Date.now());
+mkdirSync(types, { recursive: true });
+process.env.NAPI_TYPE_DEF_TMP_FOLDER = types;
+run("cargo", ["build", "--profile", PROFILE, "--package", "frazil-node"]);
+copyFileSync(join(target, "..", PROFILE, "libfrazil_node.so"), join(dist, `frazil.${PLATFORM}.node`));
+
+const { dtsHeaderFile, ...config } = await readNapiConfig(join(here, "package.json"));
+const { exports, dts } = await generateTypeDef({
+  typeDefDir: types,
+  cwd: here,
+  constEnum: false,
+  ...(dtsHeaderFile && { dtsHeaderFile: join(here, dtsHeaderFile) }),
+});
+writeFileSync(join(dist, "native.d.cts"), dts);
+await writeJsBinding({
+  platform: true,
+  idents: exports,
+  jsBinding: "native.cjs",
+  binaryName: config.binaryName,
+  packageName: config.packageName,
+  version: JSON.parse(readFileSync(join(here, "package.json"), "utf8")).version,
+  outputDir: dist,
+});
+
+run("tsc", []);
