@@ -35,7 +35,7 @@ FrazilError.prototype.name = "FrazilError";
 /** What the native part has thrown, as what this package throws. */
 export function asFrazilError(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof FrazilError) return error;
-  const { code } = error as Error & { code?: unknown };
+  const code = error instanceof TypeError ? "InvalidArg" : (error as Error & { code?: unknown }).code;
   if (typeof code !== "string") return error;
   // Words with a capital are napi's: a value of the wrong type, or a panic that the border did not see.
   const reason = /^[a-z]/.test(code) ? code : code === "GenericFailure" ? "panicked" : "invalid-argument";

@@ -7,6 +7,9 @@ import type { Peer } from "./peer.js";
 /** How many remote addresses a socket keeps the path numbers of. */
 const MAX_PATHS = 512;
 
+/** How many bytes the system is asked to keep for us, so that a burst is not lost while we do something else. */
+const SYSTEM_BUFFER = 1 << 20;
+
 /** A UDP socket on one of the machine's addresses. Nothing that it sends or receives makes it throw. */
 export class UdpSocket {
   /** What the core is told of it. */
@@ -31,6 +34,8 @@ export class UdpSocket {
     const socket = createSocket({
       type: isIPv6(host.ip) ? "udp6" : "udp4",
       ipv6Only: isIPv6(host.ip),
+      recvBufferSize: SYSTEM_BUFFER,
+      sendBufferSize: SYSTEM_BUFFER,
       // All that is sent goes to IP addresses, which need no answer from a resolver.
       lookup: (address, _options, answer) => answer(null, address, isIPv6(address) ? 6 : 4),
     });

@@ -51,13 +51,14 @@ macro_rules! as_number {
 
 as_number!(u16, u32);
 
-impl<T, J: Crossing<T>> Crossing<Option<T>> for Option<J> {
+/// Absent, null, or a value.
+impl<T, J: Crossing<T>> Crossing<Option<T>> for Option<Option<J>> {
     fn give(value: Option<T>) -> Self {
-        value.map(J::give)
+        value.map(|value| Some(J::give(value)))
     }
 
     fn take(self, what: &str) -> Result<Option<T>> {
-        self.map(|value| value.take(what)).transpose()
+        self.flatten().map(|value| value.take(what)).transpose()
     }
 }
 

@@ -35,6 +35,7 @@ macro_rules! declare {
             }
 
             /// What each kind of event has, by its name with a small first letter.
+            #[allow(dead_code)] // It is a type for TypeScript alone.
             #[napi(object, object_from_js = false, object_to_js = false, namespace = "event")]
             pub struct Shapes {
                 $( $(#[$doc])* pub $name: $name, )*

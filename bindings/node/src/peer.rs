@@ -40,7 +40,7 @@ impl Peer {
         seed: &[u8],
         now: f64,
     ) -> Result<Self> {
-        let (config, servers, certificate) = (config.take("")?, servers.take("")?, certificate.take("")?);
+        let (config, servers, certificate) = (config.take("")?, servers.take("")?, certificate.map(|certificate| certificate.take("")).transpose()?);
         Ok(Self { inner: border::Peer::new(config, servers, certificate, seed, to_nanos(now)?)? })
     }
 
@@ -121,13 +121,13 @@ impl Peer {
     /// W3C `localDescription`: the last one set, with all candidates known by now.
     #[napi(catch_unwind)]
     pub fn local_description(&self) -> Result<Option<Description>> {
-        Ok(give(self.inner.local_description()?))
+        Ok(self.inner.local_description()?.map(give))
     }
 
     /// W3C `remoteDescription`: the last one set, with the candidates that came since.
     #[napi(catch_unwind)]
     pub fn remote_description(&self) -> Result<Option<Description>> {
-        Ok(give(self.inner.remote_description()?))
+        Ok(self.inner.remote_description()?.map(give))
     }
 
     /// W3C `addIceCandidate`.
@@ -154,7 +154,7 @@ impl Peer {
     /// means none.
     #[napi(catch_unwind, ts_return_type = "Path | null")]
     pub fn path(&self, path: f64) -> Result<Option<Path>> {
-        Ok(give(self.inner.path(path.take("path")?)?))
+        Ok(self.inner.path(path.take("path")?)?.map(give))
     }
 
     /// Takes a datagram that the driver received. Whatever is wrong with it is counted and changes nothing.
@@ -347,7 +347,7 @@ impl Peer {
     /// The pair that carries the traffic; null if there is none.
     #[napi(catch_unwind)]
     pub fn selected_pair(&self) -> Result<Option<Pair>> {
-        Ok(give(self.inner.selected_pair()?))
+        Ok(self.inner.selected_pair()?.map(give))
     }
 
     /// Our certificate with its key, to be kept for another peer.

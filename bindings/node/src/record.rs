@@ -13,7 +13,8 @@ macro_rules! declare_all {
     };
 }
 
-/// Takes the fields one by one: numbers of any size are JavaScript's.
+/// Takes the fields one by one: numbers of any size are JavaScript's, and what may be absent may be null too, as in the JSON
+/// that browsers write, for which napi wants two options.
 macro_rules! declare {
     ($head:tt { $($done:tt)* } $(#[$doc:meta])* $field:ident: [u16], $($rest:tt)*) => {
         declare! { $head { $($done)* $(#[$doc])* $field: [f64], } $($rest)* }
@@ -22,10 +23,13 @@ macro_rules! declare {
         declare! { $head { $($done)* $(#[$doc])* $field: [f64], } $($rest)* }
     };
     ($head:tt { $($done:tt)* } $(#[$doc:meta])* $field:ident: [Option<u16>], $($rest:tt)*) => {
-        declare! { $head { $($done)* $(#[$doc])* $field: [Option<f64>], } $($rest)* }
+        declare! { $head { $($done)* $(#[$doc])* $field: [Option<Option<f64>>], } $($rest)* }
     };
     ($head:tt { $($done:tt)* } $(#[$doc:meta])* $field:ident: [Option<u32>], $($rest:tt)*) => {
-        declare! { $head { $($done)* $(#[$doc])* $field: [Option<f64>], } $($rest)* }
+        declare! { $head { $($done)* $(#[$doc])* $field: [Option<Option<f64>>], } $($rest)* }
+    };
+    ($head:tt { $($done:tt)* } $(#[$doc:meta])* $field:ident: [Option<$type:ident>], $($rest:tt)*) => {
+        declare! { $head { $($done)* $(#[$doc])* $field: [Option<Option<$type>>], } $($rest)* }
     };
     ($head:tt { $($done:tt)* } $(#[$doc:meta])* $field:ident: [$($type:tt)*], $($rest:tt)*) => {
         declare! { $head { $($done)* $(#[$doc])* $field: [$($type)*], } $($rest)* }

@@ -5,7 +5,7 @@
 
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { generateTypeDef, readNapiConfig, writeJsBinding } from "@napi-rs/cli";
+import { generateTypeDef, writeJsBinding } from "@napi-rs/cli";
 import { here, run, target } from "./pack.mjs";
 
 const PROFILE = "packaged";
@@ -24,21 +24,16 @@ process.env.NAPI_TYPE_DEF_TMP_FOLDER = types;
 run("cargo", ["build", "--profile", PROFILE, "--package", "frazil-node"]);
 copyFileSync(join(target, "..", PROFILE, "libfrazil_node.so"), join(dist, `frazil.${PLATFORM}.node`));
 
-const { dtsHeaderFile, ...config } = await readNapiConfig(join(here, "package.json"));
-const { exports, dts } = await generateTypeDef({
-  typeDefDir: types,
-  cwd: here,
-  constEnum: false,
-  ...(dtsHeaderFile && { dtsHeaderFile: join(here, dtsHeaderFile) }),
-});
-writeFileSync(join(dist, "native.d.cts"), dts);
+const { name, version, napi } = JSON.parse(readFileSync(join(here, "package.json"), "utf8"));
+const { exports, dts } = await generateTypeDef({ typeDefDir: types, cwd: here, constEnum: false, noDtsHeader: true });
+writeFileSync(join(dist, "native.d.cts"), readFileSync(join(here, "native-header.d.ts"), "utf8") + dts);
 await writeJsBinding({
   platform: true,
   idents: exports,
   jsBinding: "native.cjs",
-  binaryName: config.binaryName,
-  packageName: config.packageName,
-  version: JSON.parse(readFileSync(join(here, "package.json"), "utf8")).version,
+  binaryName: napi.binaryName,
+  packageName: name,
+  version,
   outputDir: dist,
 });
 
