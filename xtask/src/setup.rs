@@ -1,12 +1,14 @@
 //! What a step needs from the machine, and how it gets there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::cargo_tool::CargoTool;
+use crate::failure::Failure;
 use crate::job::Job;
 use crate::node;
 use crate::repository::Repository;
@@ -49,7 +51,22 @@ pub(crate) enum Unmet {
     /// This machine does not let us: the steps that need it are skipped.
     Unavailable(String),
     /// It ought to have worked: the steps that need it have failed.
-    Broken(String),
+    Broken(Failure),
+}
+
+impl fmt::Display for Unmet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unavailable(why) => f.write_str(why),
+            Self::Broken(failure) => failure.fmt(f),
+        }
+    }
+}
+
+/// What is said of a program that is missing although its package is there.
+fn still_missing(package: &str) -> Unmet {
+    let what = format!("package {package} is installed and its program still missing");
+    Unmet::Broken(Failure::unexplained(what))
 }
 
 /// Sets the machine up, each thing once.
@@ -86,9 +103,7 @@ impl<'a> Setup<'a> {
             for (need, package) in packages {
                 let outcome = match &outcome {
                     Ok(()) if need.is_met(self.repository) => Ok(()),
-                    Ok(()) => {
-                        Err(Unmet::Broken(format!("package {package} is installed and its program still missing")))
-                    }
+                    Ok(()) => Err(still_missing(package)),
                     Err(unmet) => Err(unmet.clone()),
                 };
                 self.known.insert(need, outcome);
@@ -105,7 +120,7 @@ impl<'a> Setup<'a> {
                 }
                 Need::Tool(tool) => tool.install("setup", self.repository).map_err(Unmet::Broken),
                 Need::Node => node::install("setup", self.repository).map_err(Unmet::Broken),
-                Need::NodeModules { folder } => install_node_modules(self.repository, folder),
+                Need::NodeModules { folder } => install_node_modules(self.repository, folder).map_err(Unmet::Broken),
             };
             self.known.insert(need, outcome);
         }
@@ -126,16 +141,19 @@ impl<'a> Setup<'a> {
                 .args(&words[1..])
                 .args(["--quiet", "--yes"])
                 .args(arguments)
-                .show(|line| line.starts_with("E:") || line.starts_with("W:") || line.starts_with("Setting up"))
+                .keep(|line| line.starts_with("E:") || line.starts_with("W:") || line.starts_with("Setting up"))
                 .run()
-                .success
         };
         if !self.package_lists_are_fresh {
-            self.package_lists_are_fresh = apt_get(&["update"]);
+            self.package_lists_are_fresh = apt_get(&["update"]).success;
         }
         let mut install = vec!["install", "--no-install-recommends"];
         install.extend(packages);
-        if apt_get(&install) { Ok(()) } else { Err(Unmet::Broken(format!("apt-get could not install {listed}"))) }
+        let finished = apt_get(&install);
+        if finished.success {
+            return Ok(());
+        }
+        Err(Unmet::Broken(Failure::of(format!("apt-get could not install {listed}"), &finished)))
     }
 }
 
@@ -193,15 +211,16 @@ fn node_modules_are_fresh(folder: &Path) -> bool {
     wanted.is_some() && wanted == read(INSTALLED_LOCK)
 }
 
-fn install_node_modules(repository: &Repository, folder: &str) -> Result<(), Unmet> {
-    let broken = |what: String| Unmet::Broken(format!("npm packages of {folder}: {what}"));
+fn install_node_modules(repository: &Repository, folder: &str) -> Result<(), Failure> {
+    let what = format!("npm packages of {folder}");
     let folder = repository.root().join(folder);
     let npm = Job::new("setup", "npm", &folder).env("PATH", node::search_path(repository));
-    if !npm.args(["ci", "--no-audit", "--no-fund"]).run().success {
-        return Err(broken("npm ci failed".to_owned()));
+    let finished = npm.args(["ci", "--no-audit", "--no-fund"]).run();
+    if !finished.success {
+        return Err(Failure::of(what, &finished));
     }
     let copied = fs::copy(folder.join("package-lock.json"), folder.join(INSTALLED_LOCK));
-    copied.map(drop).map_err(|error| broken(error.to_string()))
+    copied.map(drop).map_err(|error| Failure::new(what, [error.to_string()]))
 }
 
 #[cfg(test)]
