@@ -10,8 +10,11 @@ use std::process::{Command, Stdio};
 use crate::cargo_tool::CargoTool;
 use crate::failure::Failure;
 use crate::job::Job;
+use crate::kotlin;
 use crate::node;
+use crate::python;
 use crate::repository::Repository;
+use crate::swift;
 
 /// Something outside the repository that a step cannot run without.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -26,6 +29,12 @@ pub(crate) enum Need {
     Node,
     /// The locked npm packages of this folder.
     NodeModules { folder: &'static str },
+    /// Python 3.11 or newer, and the pinned tools of the binding.
+    Python,
+    /// A JDK, 17 or newer, and Maven.
+    Kotlin,
+    /// Swift 6, in a Debian of its own.
+    Swift,
 }
 
 impl Need {
@@ -41,6 +50,45 @@ impl Need {
             Self::Tool(tool) => tool.is_installed(repository),
             Self::Node => node::is_new_enough(repository),
             Self::NodeModules { folder } => node_modules_are_fresh(&repository.root().join(folder)),
+            Self::Python => python::is_installed(repository),
+            Self::Kotlin => kotlin::missing_packages().is_empty(),
+            Self::Swift => swift::is_installed(repository),
+        }
+    }
+
+    /// Why this machine cannot have it, whatever is installed.
+    fn unavailable(self) -> Option<String> {
+        match self {
+            Self::NetworkNamespace => Some("this machine does not let us make a network namespace".to_owned()),
+            Self::Swift => swift::cannot_be_made(),
+            _ => None,
+        }
+    }
+
+    /// The Debian packages that it wants and that are not there.
+    fn missing_packages(&self) -> &[&'static str] {
+        match self {
+            Self::Program { package, .. } => std::slice::from_ref(package),
+            Self::Python => python::missing_packages(),
+            Self::Kotlin => kotlin::missing_packages(),
+            Self::Swift => swift::missing_packages(),
+            Self::NetworkNamespace | Self::Tool(_) | Self::Node | Self::NodeModules { .. } => &[],
+        }
+    }
+
+    /// Builds or fetches it, now that its Debian packages are there.
+    fn install(self, repository: &Repository) -> Result<(), Failure> {
+        match self {
+            Self::Tool(tool) => tool.install("setup", repository),
+            Self::Node => node::install("setup", repository),
+            Self::NodeModules { folder } => install_node_modules(repository, folder),
+            Self::Python => python::install("setup", repository),
+            Self::Swift => swift::install("setup", repository),
+            Self::Program { .. } | Self::Kotlin => {
+                let packages = self.missing_packages().join(", ");
+                Err(Failure::unexplained(format!("{packages} is installed and its program still missing")))
+            }
+            Self::NetworkNamespace => Err(Failure::unexplained("a network namespace cannot be installed")),
         }
     }
 }
@@ -61,12 +109,6 @@ impl fmt::Display for Unmet {
             Self::Broken(failure) => failure.fmt(f),
         }
     }
-}
-
-/// What is said of a program that is missing although its package is there.
-fn still_missing(package: &str) -> Unmet {
-    let what = format!("package {package} is installed and its program still missing");
-    Unmet::Broken(Failure::unexplained(what))
 }
 
 /// Sets the machine up, each thing once.
@@ -90,44 +132,31 @@ impl<'a> Setup<'a> {
         let (met, missing): (Vec<Need>, Vec<Need>) = open.into_iter().partition(|need| need.is_met(self.repository));
         self.known.extend(met.into_iter().map(|need| (need, Ok(()))));
 
-        let packages: Vec<(Need, &str)> = missing
-            .iter()
-            .filter_map(|&need| match need {
-                Need::Program { package, .. } => Some((need, package)),
-                _ => None,
-            })
-            .collect();
-        if !packages.is_empty() {
-            let names: Vec<&str> = packages.iter().map(|&(_, package)| package).collect();
-            let outcome = self.install_packages(&names);
-            for (need, package) in packages {
-                let outcome = match &outcome {
-                    Ok(()) if need.is_met(self.repository) => Ok(()),
-                    Ok(()) => Err(still_missing(package)),
-                    Err(unmet) => Err(unmet.clone()),
-                };
-                self.known.insert(need, outcome);
-            }
-        }
-
-        // What is built or fetched with a package may follow now that the packages are there.
+        let wanted: BTreeSet<&str> = missing.iter().flat_map(Need::missing_packages).copied().collect();
+        let packages = self.install_packages(&wanted.into_iter().collect::<Vec<_>>());
         for need in missing {
-            let outcome = match need {
-                Need::Program { .. } => continue,
+            let outcome = match need.unavailable() {
                 _ if need.is_met(self.repository) => Ok(()),
-                Need::NetworkNamespace => {
-                    Err(Unmet::Unavailable("this machine does not let us make a network namespace".to_owned()))
+                Some(why) => Err(Unmet::Unavailable(why)),
+                // One package that cannot be had must not take the others with it.
+                None if packages.is_err() && !need.missing_packages().is_empty() => {
+                    self.install_packages(need.missing_packages())
                 }
-                Need::Tool(tool) => tool.install("setup", self.repository).map_err(Unmet::Broken),
-                Need::Node => node::install("setup", self.repository).map_err(Unmet::Broken),
-                Need::NodeModules { folder } => install_node_modules(self.repository, folder).map_err(Unmet::Broken),
+                None => Ok(()),
             };
+            let outcome = outcome.and_then(|()| match need.is_met(self.repository) {
+                true => Ok(()),
+                false => need.install(self.repository).map_err(Unmet::Broken),
+            });
             self.known.insert(need, outcome);
         }
         needs.iter().try_for_each(|need| self.known[need].clone())
     }
 
     fn install_packages(&mut self, packages: &[&str]) -> Result<(), Unmet> {
+        if packages.is_empty() {
+            return Ok(());
+        }
         let listed = packages.join(", ");
         let prefix = match &self.installer {
             Installer::Prefix(prefix) => prefix.clone(),

@@ -9,13 +9,16 @@ use crate::counts::Counts;
 use crate::fuzz;
 use crate::job::Job;
 use crate::kernel_matrix;
+use crate::kotlin;
 use crate::nat_matrix;
 use crate::node;
+use crate::python;
 use crate::report::Report;
 use crate::repository::Repository;
 use crate::runner;
 use crate::setup::{Need, Setup, find_program};
 use crate::step::{Context, Step};
+use crate::swift;
 
 /// Everything that is tested. What fails soonest comes first.
 const STEPS: &[Step] = &[
@@ -33,6 +36,9 @@ const STEPS: &[Step] = &[
     Step { name: "kernel nat", needs: kernel_matrix::NEEDS, run: kernel_matrix::step },
     Step { name: "kernel nat chromium", needs: kernel_matrix::CHROMIUM_NEEDS, run: kernel_matrix::chromium_step },
     Step { name: "browser", needs: BROWSER_NEEDS, run: browser },
+    Step { name: "python", needs: &[Need::Python], run: python::step },
+    Step { name: "kotlin", needs: &[Need::Kotlin], run: kotlin::step },
+    Step { name: "swift", needs: &[Need::Swift], run: swift::step },
     Step { name: "fuzz", needs: fuzz::NEEDS, run: fuzz::all },
 ];
 
