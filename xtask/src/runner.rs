@@ -6,6 +6,8 @@ pub(crate) mod maven;
 pub(crate) mod node;
 #[cfg_attr(not(test), expect(dead_code, reason = "for the tests of the Python binding"))]
 pub(crate) mod pytest;
+#[cfg_attr(not(test), expect(dead_code, reason = "for the tests of the Swift binding"))]
+pub(crate) mod swift;
 
 /// A test that a runner counts and does not name.
 const NAMELESS: &str = "a test";
