@@ -133,7 +133,9 @@ fn stamp(repository: &Repository) -> PathBuf {
 /// The archive of Debian that this machine's own packages come from. It holds all suites.
 fn mirror() -> Option<String> {
     let system = fs::read_to_string("/etc/os-release").ok()?;
-    let sources = Command::new("apt-get").args(["indextargets", "--format", "$(RELEASE) $(REPO_URI)"]).output().ok()?;
+    // Without its lists, which a fresh machine has not fetched, apt still knows its sources.
+    let query = ["indextargets", "--no-release-info", "--format", "$(RELEASE) $(REPO_URI)"];
+    let sources = Command::new("apt-get").args(query).output().ok()?;
     main_archive(&system, &String::from_utf8_lossy(&sources.stdout))
 }
 
