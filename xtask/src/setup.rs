@@ -274,6 +274,19 @@ mod tests {
     }
 
     #[test]
+    fn a_package_that_cannot_be_had_does_not_take_others_with_it() {
+        const ANOTHER: Need = Need::program(&["no-such-other-program"]);
+        let repository = Repository::here();
+        // Stands where `sudo` would: the one package cannot be installed, the other can, and does not help.
+        let refusal = vec!["sh", "-c", "case $* in *program-anywhere*) exit 1 ;; esac"];
+        let mut setup = Setup { installer: Installer::Prefix(refusal), ..Setup::new(&repository) };
+        let _ = setup.meet(&[NONSENSE, ANOTHER]);
+        let mut why = |need| setup.meet(&[need]).map_err(|unmet| unmet.to_string());
+        assert_eq!(why(NONSENSE), Err("apt-get could not install no-such-program-anywhere".to_owned()));
+        assert!(why(ANOTHER).unwrap_err().ends_with("still missing"));
+    }
+
+    #[test]
     fn any_one_of_several_programs_will_do() {
         let repository = Repository::here();
         let either = Need::Program { any_of: &["no-such-program-anywhere", "sh"], package: "dash" };

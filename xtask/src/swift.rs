@@ -85,7 +85,7 @@ pub(crate) fn install(label: &str, repository: &Repository) -> Result<(), Failur
         fs::remove_dir_all(&root).map_err(broken)?;
     }
     fs::create_dir_all(&root).map_err(broken)?;
-    println!("{label} | making a Debian for Swift; it takes a few minutes and 4 GB");
+    println!("{label} | making a Debian for Swift; it takes a few minutes and 3 GB");
 
     let bootstrap = Job::new(label, "unshare", repository.root())
         .args(["--mount", "--pid", "--fork", "--kill-child", "debootstrap", "--variant=minbase", SUITE])
