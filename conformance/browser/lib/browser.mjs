@@ -12,7 +12,7 @@ import { ROOT } from "./programs.mjs";
 
 export const DESKTOP = { width: 1200, height: 900 };
 export const PHONE = { width: 390, height: 844 };
-/** How long `eventually` looks, and how long it looks away in between. */
+/** How long `eventually` looks unless told otherwise, and how long it looks away in between. */
 const PATIENCE_MS = 20_000;
 const PAUSE_MS = 50;
 
@@ -63,14 +63,15 @@ export async function openPage(browser, url, viewport = DESKTOP) {
  * @param {string} what should be there
  * @param {() => Promise<T>} look
  * @param {(seen: T) => boolean} isThere
+ * @param {number} [patience] in milliseconds
  * @returns {Promise<T>}
  */
-export async function eventually(what, look, isThere) {
-  for (const deadline = Date.now() + PATIENCE_MS; ; await pause(PAUSE_MS)) {
+export async function eventually(what, look, isThere, patience = PATIENCE_MS) {
+  for (const deadline = Date.now() + patience; ; await pause(PAUSE_MS)) {
     const seen = await look();
     if (isThere(seen)) return seen;
     if (Date.now() > deadline) {
-      throw new Error(`waited ${PATIENCE_MS} ms for ${what} and saw ${JSON.stringify(seen)}`);
+      throw new Error(`waited ${patience} ms for ${what} and saw ${JSON.stringify(seen)}`);
     }
   }
 }
