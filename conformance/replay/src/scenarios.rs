@@ -59,7 +59,7 @@ fn relayed() -> String {
         "server turn:turn.example.org alice secret",
         "server turn:turn.example.org?transport=tcp alice secret",
     ];
-    let [a, b] = [stage.machine_behind_nat(5, 1, &servers), stage.machine_behind_nat(6, 2, &[])];
+    let [a, b] = [stage.machine_behind_nat(5, 1, &servers), stage.machine_behind_nat(6, 2, &servers)];
     stage.negotiate(a, b);
     stage.run(40);
     stage.leave(a)

@@ -76,10 +76,8 @@ const CALLS: [(&str, Call); 40] = [
 ];
 
 /// The last of them, which do not fit the table's line above.
-const OTHERS: [(&str, Call); 2] = [
-    ("selected_pair", |peer| peer.selected_pair().map(drop)),
-    ("certificate", |peer| peer.certificate().map(drop)),
-];
+const OTHERS: [(&str, Call); 2] =
+    [("selected_pair", |peer| peer.selected_pair().map(drop)), ("certificate", |peer| peer.certificate().map(drop))];
 
 fn calls() -> impl Iterator<Item = (&'static str, Call)> {
     CALLS.into_iter().chain(OTHERS)
