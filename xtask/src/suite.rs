@@ -9,6 +9,7 @@ use crate::counts::Counts;
 use crate::fuzz;
 use crate::job::Job;
 use crate::kernel_matrix;
+use crate::language_matrix;
 use crate::nat_matrix;
 use crate::node;
 use crate::report::Report;
@@ -32,6 +33,7 @@ const STEPS: &[Step] = &[
     Step { name: "kernel nat", needs: kernel_matrix::NEEDS, run: kernel_matrix::step },
     Step { name: "kernel nat chromium", needs: kernel_matrix::CHROMIUM_NEEDS, run: kernel_matrix::chromium_step },
     Step { name: "browser", needs: BROWSER_NEEDS, run: browser },
+    Step { name: "languages", needs: language_matrix::NEEDS, run: language_matrix::step },
     Step { name: "fuzz", needs: fuzz::NEEDS, run: fuzz::all },
 ];
 
@@ -39,7 +41,7 @@ pub(crate) const BROWSER_SUITE: &str = "conformance/browser";
 
 pub(crate) const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 
-const IN_NAMESPACE: &str = "conformance/browser/in-namespace.sh";
+pub(crate) const IN_NAMESPACE: &str = "conformance/browser/in-namespace.sh";
 
 /// The tests make network namespaces, with links and addresses that come and go.
 const NETWORK_NEEDS: &[Need] = &[Need::NetworkNamespace, Need::Program { any_of: &["ip"], package: "iproute2" }];
@@ -239,14 +241,15 @@ pub(crate) fn set_up(repository: &Repository, arguments: Vec<String>) -> Result<
     }
     let mut setup = Setup::new(repository);
     // First together, so that packages are fetched in one go; then one by one, to say what each step lacks.
-    let _ = setup.meet(&STEPS.iter().flat_map(|step| step.needs).copied().collect::<Vec<Need>>());
+    let steps = || STEPS.iter().map(|step| (step.name, step.needs)).chain(language_matrix::contestants());
+    let _ = setup.meet(&steps().flat_map(|(_, needs)| needs).copied().collect::<Vec<Need>>());
     let mut complete = true;
-    for step in STEPS {
-        match setup.meet(step.needs) {
-            Ok(()) => println!("{}: ready", step.name),
+    for (name, needs) in steps() {
+        match setup.meet(needs) {
+            Ok(()) => println!("{name}: ready"),
             Err(Unmet::Unavailable(why) | Unmet::Broken(why)) => {
                 complete = false;
-                println!("{}: cannot run: {why}", step.name);
+                println!("{name}: cannot run: {why}");
             }
         }
     }

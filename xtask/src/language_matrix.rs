@@ -1,0 +1,227 @@
+//! `cargo xtask language-matrix`: programs in several languages, each as offerer against each as answerer
+//! (`docs/language-matrix.md`).
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use crate::arguments::{no_more_options, take_value};
+use crate::counts::{Counts, Skip};
+use crate::job::Job;
+use crate::node;
+use crate::repository::Repository;
+use crate::setup::{Need, Setup, Unmet, find_program};
+use crate::step::Context;
+use crate::suite::{BROWSER_SUITE, CHROMIUM, IN_NAMESPACE};
+
+/// Who takes part, in the order of rows and columns.
+const CONTESTANTS: &[Contestant] = &[
+    Contestant { name: "rust", needs: &[], prepare: rust },
+    Contestant { name: "chromium", needs: CHROMIUM_NEEDS, prepare: chromium },
+];
+
+/// A program that follows the contract.
+struct Contestant {
+    /// The name of its language, as its reports have it.
+    name: &'static str,
+    /// Where one of them is not met, its row and column are skipped.
+    needs: &'static [Need],
+    /// Builds what is to be built, and gives the words that start the program; what the contract names is put behind them.
+    /// The program runs in the project's folder, in a network of its own: what it takes from elsewhere is fetched here.
+    prepare: fn(label: &str, repository: &Repository) -> Result<Vec<OsString>, String>,
+}
+
+fn rust(label: &str, repository: &Repository) -> Result<Vec<OsString>, String> {
+    build(label, repository, &["--package", "frazil-tokio", "--example", "echo"])?;
+    Ok(vec![repository.target().join("debug/examples/echo").into()])
+}
+
+const CHROMIUM_NEEDS: &[Need] = &[
+    Need::Program { any_of: CHROMIUM, package: "chromium" },
+    Need::program(&["npm"]),
+    Need::Node,
+    Need::NodeModules { folder: BROWSER_SUITE },
+];
+
+fn chromium(_: &str, repository: &Repository) -> Result<Vec<OsString>, String> {
+    let browser = CHROMIUM.iter().find_map(|name| find_program(name)).ok_or("there is no Chromium")?;
+    let program = repository.root().join(BROWSER_SUITE).join("echo.mjs");
+    let path = node::search_path(repository);
+    Ok(with_environment(&[("PATH", &path), ("CHROMIUM", browser.as_os_str())], &["node".as_ref(), program.as_os_str()]))
+}
+
+/// A command line that sets these variables and starts this program.
+fn with_environment(variables: &[(&str, &OsStr)], command: &[&OsStr]) -> Vec<OsString> {
+    let variables = variables.iter().map(|&(name, value)| {
+        let mut assignment = OsString::from(name);
+        assignment.push("=");
+        assignment.push(value);
+        assignment
+    });
+    [OsString::from("env")].into_iter().chain(variables).chain(command.iter().map(OsString::from)).collect()
+}
+
+fn build(label: &str, repository: &Repository, selection: &[&str]) -> Result<(), String> {
+    let built = Job::new(label, "cargo", repository.root()).arg("build").args(selection).run();
+    if built.success { Ok(()) } else { Err(format!("{} failed", built.command)) }
+}
+
+/// What the table itself needs: a network of its own.
+pub(crate) const NEEDS: &[Need] = &[Need::NetworkNamespace, Need::Program { any_of: &["ip"], package: "iproute2" }];
+
+/// Who takes part, and what each needs.
+pub(crate) fn contestants() -> impl Iterator<Item = (&'static str, &'static [Need])> {
+    CONTESTANTS.iter().map(|contestant| (contestant.name, contestant.needs))
+}
+
+/// `cargo xtask language-matrix [--only WORD]… [--bytes N] [--json FILE]`.
+pub(crate) fn run(repository: &Repository, mut arguments: Vec<String>) -> Result<ExitCode, String> {
+    let here = std::env::current_dir().unwrap_or_default();
+    let json = take_value(&mut arguments, "--json")?.map_or_else(|| output(repository), |file| here.join(file));
+    let bytes = take_value(&mut arguments, "--bytes")?;
+    let mut words = Vec::new();
+    while let Some(word) = take_value(&mut arguments, "--only")? {
+        words.push(word);
+    }
+    no_more_options(&arguments)?;
+    if let Some(other) = arguments.first() {
+        return Err(format!("`language-matrix` takes options only, not `{other}`"));
+    }
+    let mut setup = Setup::new(repository);
+    setup.meet(NEEDS).map_err(|unmet| match unmet {
+        Unmet::Unavailable(why) | Unmet::Broken(why) => why,
+    })?;
+    let table = Table::prepare("language-matrix", &mut setup, repository, &chosen(&words)?)?;
+    let options = bytes.iter().flat_map(|bytes| ["--bytes", bytes.as_str()]);
+    let words = table.words(&json, options);
+    let status = Command::new("sh").current_dir(repository.root()).args(words).status();
+    let status = status.map_err(|error| format!("sh did not start: {error}"))?;
+    println!("{}", json.display());
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The table as a step of the tests, in which each cell counts.
+pub(crate) fn step(context: &Context<'_>) -> Counts {
+    let mut setup = Setup::new(context.repository);
+    let all: Vec<&Contestant> = CONTESTANTS.iter().collect();
+    match Table::prepare(context.label, &mut setup, context.repository, &all) {
+        Ok(table) => {
+            let words = table.words(&output(context.repository), []);
+            let job = Job::new(context.label, "sh", context.repository.root()).args(words);
+            Counts::of_tests(count, &job.run())
+        }
+        Err(why) => Counts::check(why, false),
+    }
+}
+
+fn output(repository: &Repository) -> PathBuf {
+    repository.target().join("language-matrix.json")
+}
+
+/// The contestants whose names have one of these words in them; without a word, all.
+fn chosen(words: &[String]) -> Result<Vec<&'static Contestant>, String> {
+    let has = |contestant: &&Contestant, word: &String| contestant.name.contains(word.as_str());
+    if let Some(word) = words.iter().find(|word| !CONTESTANTS.iter().any(|contestant| has(&contestant, word))) {
+        let names: Vec<&str> = CONTESTANTS.iter().map(|contestant| contestant.name).collect();
+        return Err(format!("nobody has `{word}` in the name; there are {}", names.join(", ")));
+    }
+    let is_meant = |contestant: &&Contestant| words.is_empty() || words.iter().any(|word| has(contestant, word));
+    Ok(CONTESTANTS.iter().filter(is_meant).collect())
+}
+
+/// The program that tries all cells, with what it is told of the contestants.
+struct Table {
+    program: PathBuf,
+    contestants: Vec<OsString>,
+}
+
+impl Table {
+    /// Builds all that is to run.
+    fn prepare(
+        label: &str,
+        setup: &mut Setup<'_>,
+        repository: &Repository,
+        contestants: &[&Contestant],
+    ) -> Result<Self, String> {
+        build(label, repository, &["--package", "frazil-languages", "--bin", "language-matrix"])?;
+        // First together, so that packages are fetched in one go; what one lacks is asked for below.
+        let _ = setup.meet(&contestants.iter().flat_map(|contestant| contestant.needs).copied().collect::<Vec<Need>>());
+        let mut words = Vec::new();
+        for contestant in contestants {
+            let (option, rest) = match setup.meet(contestant.needs) {
+                Ok(()) => match (contestant.prepare)(label, repository) {
+                    Ok(command) => ("--contestant", command),
+                    Err(why) => ("--broken", vec![why.into()]),
+                },
+                Err(Unmet::Unavailable(why)) => ("--skipped", vec![why.into()]),
+                Err(Unmet::Broken(why)) => ("--broken", vec![why.into()]),
+            };
+            words.extend([option.into(), contestant.name.into()]);
+            words.extend(rest);
+        }
+        Ok(Self { program: repository.target().join("debug/language-matrix"), contestants: words })
+    }
+
+    /// What `sh` is told. Whatever follows a contestant is its own, so all else comes before.
+    fn words<'a>(&self, json: &Path, options: impl IntoIterator<Item = &'a str>) -> Vec<OsString> {
+        let program = [IN_NAMESPACE.into(), self.program.clone().into(), "--json".into(), json.into()];
+        let options = options.into_iter().map(OsString::from);
+        program.into_iter().chain(options).chain(self.contestants.iter().cloned()).collect()
+    }
+}
+
+/// Reads what the program says: a line for each cell that failed or was skipped, and how many are green.
+fn count(output: &str) -> Counts {
+    let mut counts = Counts::default();
+    for line in output.lines() {
+        if let Some(what) = line.strip_prefix("failed: ") {
+            counts.failed.push(what.to_owned());
+        } else if let Some((what, why)) = line.strip_prefix("skipped: ").and_then(|line| line.split_once(": ")) {
+            counts.skipped.push(Skip { what: what.to_owned(), why: why.to_owned() });
+        } else if line.contains(" cells are green, ") {
+            counts.passed += line.split(' ').next().and_then(|number| number.parse::<usize>().ok()).unwrap_or(0);
+        }
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cell_counts() {
+        let output = "\
+rust to rust: connected in 12 ms, 1048576 bytes there and back, and closed, in 80 ms
+failed: rust to swift: the answerer: it ended by signal 6
+    answerer | failed: no such thing
+skipped: rust to kotlin: missing: maven; to install it one must be root
+2 of 4 cells are green, 1 were skipped, in 9 s
+";
+        let counts = count(output);
+        assert_eq!(
+            (counts.passed, counts.failed.as_slice()),
+            (2, &["rust to swift: the answerer: it ended by signal 6".to_owned()][..])
+        );
+        let why = "missing: maven; to install it one must be root".to_owned();
+        assert_eq!(counts.skipped, [Skip { what: "rust to kotlin".to_owned(), why }]);
+        assert_eq!(count("a panic"), Counts::default());
+    }
+
+    #[test]
+    fn contestants_are_chosen_by_a_part_of_their_names() {
+        let names = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+            chosen(&words).map(|chosen| chosen.iter().map(|contestant| contestant.name).collect::<Vec<_>>())
+        };
+        assert_eq!(names(&[]).unwrap().len(), CONTESTANTS.len());
+        assert_eq!(names(&["chrom", "rus"]).unwrap(), ["rust", "chromium"]);
+        assert!(names(&["rust", "cobol"]).err().unwrap().contains("cobol"));
+    }
+
+    #[test]
+    fn variables_come_before_the_program() {
+        let words = with_environment(&[("A", "b c".as_ref())], &["node".as_ref(), "x".as_ref()]);
+        assert_eq!(words, ["env", "A=b c", "node", "x"]);
+    }
+}
