@@ -32,7 +32,7 @@ struct Contestant {
 }
 
 fn rust(label: &str, repository: &Repository) -> Result<Vec<OsString>, String> {
-    build(label, repository, &["--package", "frazil-tokio", "--example", "echo"])?;
+    build(label, repository, ["--example", "echo"])?;
     Ok(vec![repository.target().join("debug/examples/echo").into()])
 }
 
@@ -61,8 +61,10 @@ fn with_environment(variables: &[(&str, &OsStr)], command: &[&OsStr]) -> Vec<OsS
     [OsString::from("env")].into_iter().chain(variables).chain(command.iter().map(OsString::from)).collect()
 }
 
-fn build(label: &str, repository: &Repository, selection: &[&str]) -> Result<(), String> {
-    let built = Job::new(label, "cargo", repository.root()).arg("build").args(selection).run();
+/// Builds a program of the workspace. As in the step `tests` its dependencies have the features that all the workspace wants,
+/// so that those that take minutes are not built again.
+fn build(label: &str, repository: &Repository, program: [&str; 2]) -> Result<(), String> {
+    let built = Job::new(label, "cargo", repository.root()).args(["build", "--workspace"]).args(program).run();
     if built.success { Ok(()) } else { Err(format!("{} failed", built.command)) }
 }
 
@@ -143,7 +145,7 @@ impl Table {
         repository: &Repository,
         contestants: &[&Contestant],
     ) -> Result<Self, String> {
-        build(label, repository, &["--package", "frazil-languages", "--bin", "language-matrix"])?;
+        build(label, repository, ["--bin", "language-matrix"])?;
         // First together, so that packages are fetched in one go; what one lacks is asked for below.
         let _ = setup.meet(&contestants.iter().flat_map(|contestant| contestant.needs).copied().collect::<Vec<Need>>());
         let mut words = Vec::new();

@@ -50,7 +50,7 @@ async fn abandon(started: Result<Running, Ended>) -> Ended {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::verdict::{Wanted, judge};

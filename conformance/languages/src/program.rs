@@ -1,15 +1,19 @@
 //! A contestant's program while it runs.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::tail::tail;
 
-/// How long to wait for the last words of a program that has ended, where something else holds its output open.
+/// How long a program may take to end when it is asked to, and its last words to come when something else holds its
+/// output open.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How a program ended, and what it wrote.
@@ -54,7 +58,6 @@ impl Running {
         command.args(first).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A group of its own, so that what it starts can be told from what others do.
-        #[cfg(unix)]
         command.process_group(0);
         let mut child = command.spawn().map_err(|error| not_started(format!("{program}: {error}")))?;
         let group = Group(child.id());
@@ -70,8 +73,10 @@ impl Running {
 
     /// Ends it with all that it has started, and gives what it wrote. `end` is how it ended, or why it does now.
     pub(crate) async fn finish(mut self, end: End) -> Ended {
-        self.group.kill();
-        // It is gone, or on its way.
+        // Where it still runs it may put away what it has lying about.
+        self.group.signal(Signal::SIGTERM);
+        let _ = timeout(LAST_WORDS, self.child.wait()).await;
+        self.group.signal(Signal::SIGKILL);
         let _ = self.child.wait().await;
         let gather = |words: JoinHandle<String>| async { timeout(LAST_WORDS, words).await.ok()?.ok() };
         let (output, log) = tokio::join!(gather(self.output), gather(self.log));
@@ -80,33 +85,28 @@ impl Running {
 }
 
 fn end_of(status: ExitStatus) -> End {
-    #[cfg(unix)]
-    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
-    #[cfg(not(unix))]
-    let signal = None;
-    status.code().map_or(End::Signal(signal), End::Code)
+    status.code().map_or_else(|| End::Signal(status.signal()), End::Code)
 }
 
 /// A program's process group.
 struct Group(Option<u32>);
 
 impl Group {
-    fn kill(&self) {
-        #[cfg(unix)]
+    fn signal(&self, signal: Signal) {
         if let Some(id) = self.0.and_then(|id| i32::try_from(id).ok()) {
             // That there is nobody left is as good.
-            let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGKILL);
+            let _ = killpg(Pid::from_raw(id), signal);
         }
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        self.kill();
+        self.signal(Signal::SIGKILL);
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
