@@ -26,13 +26,13 @@ struct Contestant {
     name: &'static str,
     /// Where one of them is not met, its row and column are skipped.
     needs: &'static [Need],
-    /// Builds what is to be built, and gives the words that start the program; what the contract names is put behind them.
+    /// Builds what is to be built, or says why it cannot, and gives the words that start the program; what the contract names is put behind them.
     /// The program runs in the project's folder, in a network of its own: what it takes from elsewhere is fetched here.
     prepare: fn(label: &str, repository: &Repository) -> Result<Vec<OsString>, String>,
 }
 
-fn rust(label: &str, repository: &Repository) -> Result<Vec<OsString>, String> {
-    build(label, repository, ["--example", "echo"])?;
+/// An example of `frazil-tokio`, which [`build`] has built.
+fn rust(_: &str, repository: &Repository) -> Result<Vec<OsString>, String> {
     Ok(vec![repository.target().join("debug/examples/echo").into()])
 }
 
@@ -61,10 +61,11 @@ fn with_environment(variables: &[(&str, &OsStr)], command: &[&OsStr]) -> Vec<OsS
     [OsString::from("env")].into_iter().chain(variables).chain(command.iter().map(OsString::from)).collect()
 }
 
-/// Builds a program of the workspace. As in the step `tests` its dependencies have the features that all the workspace wants,
-/// so that those that take minutes are not built again.
-fn build(label: &str, repository: &Repository, program: [&str; 2]) -> Result<(), String> {
-    let built = Job::new(label, "cargo", repository.root()).args(["build", "--workspace"]).args(program).run();
+/// Builds the program that tries the cells, and with it the example in Rust. Named so, the two have their dependencies with the
+/// same features, and with those of the step `tests`: what takes minutes is built once.
+fn build(label: &str, repository: &Repository) -> Result<(), String> {
+    let programs = ["--bin", "language-matrix", "--example", "echo"];
+    let built = Job::new(label, "cargo", repository.root()).args(["build", "--workspace"]).args(programs).run();
     if built.success { Ok(()) } else { Err(format!("{} failed", built.command)) }
 }
 
@@ -145,7 +146,7 @@ impl Table {
         repository: &Repository,
         contestants: &[&Contestant],
     ) -> Result<Self, String> {
-        build(label, repository, ["--bin", "language-matrix"])?;
+        build(label, repository)?;
         // First together, so that packages are fetched in one go; what one lacks is asked for below.
         let _ = setup.meet(&contestants.iter().flat_map(|contestant| contestant.needs).copied().collect::<Vec<Need>>());
         let mut words = Vec::new();
