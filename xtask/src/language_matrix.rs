@@ -7,6 +7,7 @@ use std::process::{Command, ExitCode};
 
 use crate::arguments::{no_more_options, take_value};
 use crate::counts::{Counts, Skip};
+use crate::failure::Failure;
 use crate::job::Job;
 use crate::node;
 use crate::repository::Repository;
@@ -28,11 +29,11 @@ struct Contestant {
     needs: &'static [Need],
     /// Builds what is to be built, or says why it cannot, and gives the words that start the program; what the contract names is put behind them.
     /// The program runs in the project's folder, in a network of its own: what it takes from elsewhere is fetched here.
-    prepare: fn(label: &str, repository: &Repository) -> Result<Vec<OsString>, String>,
+    prepare: fn(label: &str, repository: &Repository) -> Result<Vec<OsString>, Failure>,
 }
 
 /// An example of `frazil-tokio`, which [`build`] has built.
-fn rust(_: &str, repository: &Repository) -> Result<Vec<OsString>, String> {
+fn rust(_: &str, repository: &Repository) -> Result<Vec<OsString>, Failure> {
     Ok(vec![repository.target().join("debug/examples/echo").into()])
 }
 
@@ -43,8 +44,9 @@ const CHROMIUM_NEEDS: &[Need] = &[
     Need::NodeModules { folder: BROWSER_SUITE },
 ];
 
-fn chromium(_: &str, repository: &Repository) -> Result<Vec<OsString>, String> {
-    let browser = CHROMIUM.iter().find_map(|name| find_program(name)).ok_or("there is no Chromium")?;
+fn chromium(_: &str, repository: &Repository) -> Result<Vec<OsString>, Failure> {
+    let browser = CHROMIUM.iter().find_map(|name| find_program(name));
+    let browser = browser.ok_or_else(|| Failure::unexplained("there is no Chromium"))?;
     let program = repository.root().join(BROWSER_SUITE).join("echo.mjs");
     let path = node::search_path(repository);
     Ok(with_environment(&[("PATH", &path), ("CHROMIUM", browser.as_os_str())], &["node".as_ref(), program.as_os_str()]))
@@ -63,19 +65,14 @@ fn with_environment(variables: &[(&str, &OsStr)], command: &[&OsStr]) -> Vec<OsS
 
 /// Builds the program that tries the cells, and with it the example in Rust. Named so, the two have their dependencies with the
 /// same features, and with those of the step `tests`: what takes minutes is built once.
-fn build(label: &str, repository: &Repository) -> Result<(), String> {
+fn build(label: &str, repository: &Repository) -> Result<(), Failure> {
     let programs = ["--bin", "language-matrix", "--example", "echo"];
     let built = Job::new(label, "cargo", repository.root()).args(["build", "--workspace"]).args(programs).run();
-    if built.success { Ok(()) } else { Err(format!("{} failed", built.command)) }
+    if built.success { Ok(()) } else { Err(Failure::of(built.command.as_str(), &built)) }
 }
 
 /// What the table itself needs: a network of its own.
 pub(crate) const NEEDS: &[Need] = &[Need::NetworkNamespace, Need::Program { any_of: &["ip"], package: "iproute2" }];
-
-/// Who takes part, and what each needs.
-pub(crate) fn contestants() -> impl Iterator<Item = (&'static str, &'static [Need])> {
-    CONTESTANTS.iter().map(|contestant| (contestant.name, contestant.needs))
-}
 
 /// `cargo xtask language-matrix [--only WORD]… [--bytes N] [--json FILE]`.
 pub(crate) fn run(repository: &Repository, mut arguments: Vec<String>) -> Result<ExitCode, String> {
@@ -91,10 +88,9 @@ pub(crate) fn run(repository: &Repository, mut arguments: Vec<String>) -> Result
         return Err(format!("`language-matrix` takes options only, not `{other}`"));
     }
     let mut setup = Setup::new(repository);
-    setup.meet(NEEDS).map_err(|unmet| match unmet {
-        Unmet::Unavailable(why) | Unmet::Broken(why) => why,
-    })?;
-    let table = Table::prepare("language-matrix", &mut setup, repository, &chosen(&words)?)?;
+    let chosen = chosen(&words)?;
+    setup.meet(NEEDS).map_err(|unmet| unmet.to_string())?;
+    let table = Table::prepare("language-matrix", &mut setup, repository, &chosen).map_err(|why| why.to_string())?;
     let options = bytes.iter().flat_map(|bytes| ["--bytes", bytes.as_str()]);
     let words = table.words(&json, options);
     let status = Command::new("sh").current_dir(repository.root()).args(words).status();
@@ -107,14 +103,16 @@ pub(crate) fn run(repository: &Repository, mut arguments: Vec<String>) -> Result
 pub(crate) fn step(context: &Context<'_>) -> Counts {
     let mut setup = Setup::new(context.repository);
     let all: Vec<&Contestant> = CONTESTANTS.iter().collect();
-    match Table::prepare(context.label, &mut setup, context.repository, &all) {
-        Ok(table) => {
-            let words = table.words(&output(context.repository), []);
-            let job = Job::new(context.label, "sh", context.repository.root()).args(words);
-            Counts::of_tests(count, &job.run())
-        }
-        Err(why) => Counts::check(why, false),
-    }
+    let table = match Table::prepare(context.label, &mut setup, context.repository, &all) {
+        Ok(table) => table,
+        Err(failure) => return Counts::one_failed(failure),
+    };
+    let words = table.words(&output(context.repository), []);
+    let mut counts =
+        Counts::of_tests(count, &Job::new(context.label, "sh", context.repository.root()).args(words).run());
+    // The cells of such a language are red; here is why.
+    counts.failed.splice(0..0, table.broken);
+    counts
 }
 
 fn output(repository: &Repository) -> PathBuf {
@@ -136,6 +134,8 @@ fn chosen(words: &[String]) -> Result<Vec<&'static Contestant>, String> {
 struct Table {
     program: PathBuf,
     contestants: Vec<OsString>,
+    /// Why some contestants cannot run that should.
+    broken: Vec<Failure>,
 }
 
 impl Table {
@@ -145,24 +145,29 @@ impl Table {
         setup: &mut Setup<'_>,
         repository: &Repository,
         contestants: &[&Contestant],
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Failure> {
         build(label, repository)?;
         // First together, so that packages are fetched in one go; what one lacks is asked for below.
         let _ = setup.meet(&contestants.iter().flat_map(|contestant| contestant.needs).copied().collect::<Vec<Need>>());
-        let mut words = Vec::new();
+        let (mut words, mut broken) = (Vec::new(), Vec::new());
         for contestant in contestants {
-            let (option, rest) = match setup.meet(contestant.needs) {
-                Ok(()) => match (contestant.prepare)(label, repository) {
-                    Ok(command) => ("--contestant", command),
-                    Err(why) => ("--broken", vec![why.into()]),
-                },
+            let prepared = match setup.meet(contestant.needs) {
+                Ok(()) => (contestant.prepare)(label, repository).map_err(Unmet::Broken),
+                Err(unmet) => Err(unmet),
+            };
+            let (option, rest) = match prepared {
+                Ok(command) => ("--contestant", command),
                 Err(Unmet::Unavailable(why)) => ("--skipped", vec![why.into()]),
-                Err(Unmet::Broken(why)) => ("--broken", vec![why.into()]),
+                Err(Unmet::Broken(failure)) => {
+                    let what = failure.to_string();
+                    broken.push(Failure::new(format!("{}: {what}", contestant.name), failure.why));
+                    ("--broken", vec![what.into()])
+                }
             };
             words.extend([option.into(), contestant.name.into()]);
             words.extend(rest);
         }
-        Ok(Self { program: repository.target().join("debug/language-matrix"), contestants: words })
+        Ok(Self { program: repository.target().join("debug/language-matrix"), contestants: words, broken })
     }
 
     /// What `sh` is told. Whatever follows a contestant is its own, so all else comes before.
@@ -173,14 +178,20 @@ impl Table {
     }
 }
 
-/// Reads what the program says: a line for each cell that failed or was skipped, and how many are green.
+/// Reads what the program says: a line for each cell that failed, with what its programs have said further in, or was
+/// skipped, and how many are green.
 fn count(output: &str) -> Counts {
     let mut counts = Counts::default();
-    for line in output.lines() {
+    let mut lines = output.lines().peekable();
+    while let Some(line) = lines.next() {
         if let Some(what) = line.strip_prefix("failed: ") {
-            counts.failed.push(what.to_owned());
+            let mut said = Vec::new();
+            while let Some(line) = lines.next_if(|line| line.starts_with("    ")) {
+                said.push(line.trim_start());
+            }
+            counts.failed.push(Failure::new(what, said));
         } else if let Some((what, why)) = line.strip_prefix("skipped: ").and_then(|line| line.split_once(": ")) {
-            counts.skipped.push(Skip { what: what.to_owned(), why: why.to_owned() });
+            counts.skipped.push(Skip::new(what, why));
         } else if line.contains(" cells are green, ") {
             counts.passed += line.split(' ').next().and_then(|number| number.parse::<usize>().ok()).unwrap_or(0);
         }
@@ -202,12 +213,10 @@ skipped: rust to kotlin: missing: maven; to install it one must be root
 2 of 4 cells are green, 1 were skipped, in 9 s
 ";
         let counts = count(output);
-        assert_eq!(
-            (counts.passed, counts.failed.as_slice()),
-            (2, &["rust to swift: the answerer: it ended by signal 6".to_owned()][..])
-        );
-        let why = "missing: maven; to install it one must be root".to_owned();
-        assert_eq!(counts.skipped, [Skip { what: "rust to kotlin".to_owned(), why }]);
+        assert_eq!(counts.passed, 2);
+        let said = ["answerer | failed: no such thing"];
+        assert_eq!(counts.failed, [Failure::new("rust to swift: the answerer: it ended by signal 6", said)]);
+        assert_eq!(counts.skipped, [Skip::new("rust to kotlin", "missing: maven; to install it one must be root")]);
         assert_eq!(count("a panic"), Counts::default());
     }
 
