@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
-use frazil::jsep::{Description, DescriptionKind};
+use frazil::jsep::Description;
 use frazil::peer::{ChannelConfig, ConnectionState};
 use frazil_tokio::{Channel, Event, Events, InterfacePolicy, Message, Peer};
 use serde::Serialize;
@@ -271,9 +271,7 @@ impl<'a> Connection<'a> {
     async fn handle_news(&mut self, news: News) -> Result<()> {
         match news {
             News::Description { from, description } if from == self.other => {
-                if description.kind != DescriptionKind::Offer {
-                    self.peer.set_remote_description(&description).await?;
-                }
+                self.peer.set_remote_description(&description).await?;
             }
             News::Candidate { from, candidate } if from == self.other => {
                 // One candidate that is of no use does not end a connection.

@@ -1,6 +1,6 @@
 //! A room of the signalling server, entered by its WebSocket door (`docs/signaling.md`).
 
-use frazil::jsep::{Description, TrickledCandidate};
+use frazil::jsep::{Description, DescriptionKind, TrickledCandidate};
 use futures_util::{SinkExt, StreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -67,7 +67,9 @@ impl Room {
     /// Waits for an offer, from whomever.
     pub(crate) async fn offer(&mut self) -> Result<(String, Description)> {
         loop {
-            if let News::Description { from, description } = self.next().await? {
+            if let News::Description { from, description } = self.next().await?
+                && description.kind == DescriptionKind::Offer
+            {
                 return Ok((from, description));
             }
         }
