@@ -257,6 +257,7 @@ fn record_len(records: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn tls12(len: usize) -> Vec<u8> {
         let mut record = vec![23, 254, 253, 0, 1, 0, 0, 0, 0, 0, 1];
@@ -292,6 +293,13 @@ mod tests {
             assert_eq!(records(whole).collect::<Vec<_>>(), [whole]);
         }
         assert_eq!(records(&[]).count(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_cut_into_parts_of_it(datagram in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert_eq!(records(&datagram).collect::<Vec<_>>().concat(), datagram);
+        }
     }
 
     #[test]

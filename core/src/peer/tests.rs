@@ -1,6 +1,7 @@
 //! Two peers in virtual time over a link that loses nothing. Random networks are in `conformance`.
 
 mod gathering;
+mod pressure;
 mod streams;
 
 use core::time::Duration;
