@@ -195,11 +195,17 @@ fn short_messages_are_bounded_too_and_acknowledgements_get_through_in_the_end() 
     assert!(flow.held() > 0);
     // Its own acknowledgements are held among the rest, but for a moment now and then.
     flow.talk_back(20_000, Duration::from_secs(60));
+    // Less and less often, until something is read.
+    let limit = flow.pair.now + Duration::from_secs(3_600);
+    flow.pair.run(limit - flow.pair.now);
+    flow.collect();
+    flow.read(1);
+    flow.talk_back(2_000, Duration::from_secs(5));
     let count = flow.sent;
     while flow.read < count {
         flow.read(flow.unread);
         flow.send(STEP, count);
-        assert!(flow.pair.now < crate::Instant::from_millis(400_000), "{} of {count} were read", flow.read);
+        assert!(flow.pair.now < limit + Duration::from_secs(300), "{} of {count} were read", flow.read);
     }
     flow.assert_well();
 }
@@ -231,6 +237,8 @@ fn a_channel_that_closes_gives_its_pressure_back() {
             assert!(flow.held() > 0 && !arrived(&flow.pair));
         }
         flow.pair.peers[by].close_channel(flow.channels[by], flow.pair.now);
+        flow.pair.drain();
+        assert_eq!(arrived(&flow.pair), by == 1, "who closes it does not wait");
         flow.send(Duration::from_secs(1), 0);
         if by == 0 {
             // SCTP resets a stream when all that was sent before has arrived, on whatever stream.
@@ -255,6 +263,27 @@ fn events_that_wait_in_the_driver_hold_data_back_as_well() {
     let half = Peer::EVENT_BACKLOG / 2;
     let carried = [0, 2 * half, 2 * half + 1, half + 1, half, 10 * half, 2 * half + 1, 0].map(&mut carries);
     assert_eq!(carried, [true, true, false, false, true, false, false, true]);
+    flow.assert_well();
+}
+
+/// A driver ought to take events at once. Where it does not, what is held waits for it too.
+#[test]
+fn what_is_held_waits_for_room_in_the_session() {
+    let mut flow = Flow::new(None, 16 << 10);
+    flow.pair.deaf = Some(1);
+    flow.send(Duration::from_secs(2), 60);
+    flow.pair.peers[1].set_event_backlog(Peer::EVENT_BACKLOG + 1, flow.pair.now);
+    // No more than what is kept.
+    flow.send(Duration::from_millis(200), 74);
+    assert!(flow.held() > 0);
+    flow.pair.peers[1].set_event_backlog(0, flow.pair.now);
+    flow.pair.deaf = None;
+    flow.pair.drain();
+    flow.collect();
+    assert!((64..67).contains(&flow.unread), "{} messages were in a mebibyte", flow.unread);
+    assert_eq!(flow.pair.peers[1].poll_timeout(), Some(flow.pair.now), "the rest is due at once");
+    flow.send(Duration::from_millis(100), 74);
+    flow.read(74);
     flow.assert_well();
 }
 
