@@ -339,7 +339,7 @@ struct Inbox {
     messages: VecDeque<Message>,
     /// What the messages count.
     waiting: usize,
-    /// What those count that were taken out, and that the core has not been told of.
+    /// What those count that were taken out and that the core was not told of.
     taken: usize,
     /// The bytes of those.
     read: usize,
@@ -348,10 +348,6 @@ struct Inbox {
 }
 
 impl Line {
-    pub(crate) fn id(&self) -> ChannelId {
-        self.id
-    }
-
     pub(crate) fn new(id: ChannelId, terms: ChannelConfig, open: bool) -> Self {
         Self {
             id,
@@ -362,6 +358,10 @@ impl Line {
             turn: Semaphore::new(1),
             eased: Notify::new(),
         }
+    }
+
+    pub(crate) fn id(&self) -> ChannelId {
+        self.id
     }
 
     pub(crate) fn open(&self) {
@@ -387,18 +387,18 @@ impl Line {
         self.eased.notify_waiters();
     }
 
-    /// Puts a message where it can be received. [`Self::wake_readers`] must follow.
-    pub(crate) fn deliver(&self, message: Message) {
+    /// Puts a message where it can be received, and gives what [`Self::take_read`] does. [`Self::wake_readers`] must
+    /// follow.
+    pub(crate) fn deliver(&self, message: Message) -> usize {
         let mut inbox = self.lock();
-        inbox.waiting += counted(&message) + peer::Peer::MESSAGE_OVERHEAD;
+        inbox.waiting += weight(&message);
         inbox.messages.push_back(message);
+        inbox.take_read()
     }
 
-    /// How many bytes were read since this was asked last, as the core counts them.
+    /// How many bytes were read that the core was not told of. Now it is to be.
     pub(crate) fn take_read(&self) -> usize {
-        let mut inbox = self.lock();
-        inbox.taken = 0;
-        mem::take(&mut inbox.read)
+        self.lock().take_read()
     }
 
     /// Wakes all that wait for a message.
@@ -416,8 +416,8 @@ impl Line {
             otherwise(&mut inbox);
             return None;
         };
-        inbox.waiting -= counted(&message) + peer::Peer::MESSAGE_OVERHEAD;
-        inbox.taken += counted(&message) + peer::Peer::MESSAGE_OVERHEAD;
+        inbox.waiting -= weight(&message);
+        inbox.taken += weight(&message);
         inbox.read += counted(&message);
         let tells = is_worth_telling(inbox.waiting + inbox.taken, inbox.waiting, shared.receive_limit);
         drop(inbox);
@@ -427,10 +427,9 @@ impl Line {
         Some(message)
     }
 
-    /// Throws all messages away, of which the core needs to know nothing: it has no such channel any more.
+    /// Throws all messages away. The core has no such channel any more, and waits for none of them to be read.
     fn empty(&self) {
-        let messages = mem::take(&mut self.lock().messages);
-        drop(messages);
+        self.lock().messages.clear();
     }
 
     fn lock(&self) -> MutexGuard<'_, Inbox> {
@@ -438,7 +437,19 @@ impl Line {
     }
 }
 
-/// What the core counts a message as.
+impl Inbox {
+    fn take_read(&mut self) -> usize {
+        self.taken = 0;
+        mem::take(&mut self.read)
+    }
+}
+
+/// The bytes that a message has for the core.
 fn counted(message: &Message) -> usize {
     message.data.len().max(1)
+}
+
+/// What it counts while it waits.
+fn weight(message: &Message) -> usize {
+    counted(message) + peer::Peer::MESSAGE_OVERHEAD
 }

@@ -559,12 +559,13 @@ impl Driver {
             },
             peer::Event::Message { channel, kind, data } => {
                 let Some(line) = state.lines.get(&channel) else { return };
-                let line = Arc::clone(line);
-                line.deliver(Message { kind, data: data.into() });
-                state.tell_read(&line, self.shared.clock.now());
+                let read = line.deliver(Message { kind, data: data.into() });
+                if read > 0 {
+                    state.core.release(channel, read, self.shared.clock.now());
+                }
                 match self.told.back() {
-                    Some(Told::Received(last)) if Arc::ptr_eq(last, &line) => return,
-                    _ => Told::Received(line),
+                    Some(Told::Received(last)) if Arc::ptr_eq(last, line) => return,
+                    _ => Told::Received(Arc::clone(line)),
                 }
             }
             peer::Event::BufferedAmountLow(channel) => match state.lines.get(&channel) {
