@@ -16,7 +16,6 @@ use tokio::time::Sleep;
 use crate::channel::{Channel, Line, Message};
 use crate::event::{Event, Queue};
 use crate::gathering::{Gathered, Gathering};
-use crate::interfaces::Interface;
 use crate::mdns::Responder;
 use crate::network::Monitor;
 use crate::pace::{Turn, Turns};
@@ -25,6 +24,7 @@ use crate::shared::{Keeper, Shared, State};
 use crate::socket::{Inbound, Sent, Socket};
 use crate::stream::{End, Listener, News, READ, Streams, Wanted};
 use crate::tls::Trust;
+use frazil_interfaces::Interface;
 
 /// How many batches of each socket, and answers of names, are taken before others have their turn.
 const TURN: usize = 4;

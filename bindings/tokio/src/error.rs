@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
-use crate::servers::InvalidServer;
+use frazil::ice::InvalidServer;
 
 /// Why a peer could not be started.
 #[derive(Debug)]

@@ -3,13 +3,9 @@
 use std::io;
 use std::ops::RangeInclusive;
 
-use crate::interfaces::{Interface, InterfacePolicy, interfaces};
 use crate::socket::Socket;
 use crate::stream::Listener;
-
-/// How many addresses are gathered at most: the best ones. A machine with many virtual networks has more,
-/// and each costs the other side checks.
-const MAX_SOCKETS: usize = 32;
+use frazil_interfaces::{Interface, InterfacePolicy, MAX_SOCKETS, interfaces};
 
 /// Where sockets are to be bound.
 #[derive(Clone, Debug, Default)]

@@ -19,14 +19,14 @@ use crate::driver::{Around, Driver};
 use crate::error::{ConnectError, Error, StartError};
 use crate::event::{Event, Events};
 use crate::gathering::{Gathered, Gathering};
-use crate::interfaces::{Interface, InterfacePolicy, interfaces};
 use crate::network::Monitor;
 use crate::pace::Pace;
-use crate::servers::{self, IceServer, InvalidServer};
 use crate::shared::{Keeper, Shared, State};
 use crate::socket::Socket;
 use crate::stream::Listener;
 use crate::tls::Trust;
+use frazil::ice::{IceServer, InvalidServer};
+use frazil_interfaces::{Interface, InterfacePolicy, interfaces};
 
 /// How many bytes may wait in a channel unless the configuration says so.
 const RECEIVE_LIMIT: usize = 1 << 20;
@@ -67,7 +67,7 @@ impl Builder {
     /// STUN and TURN servers to gather candidates from, beside those named before. Names are looked up by the system.
     /// What is wrong with one is told by [`Self::start`].
     pub fn servers<S: Into<IceServer>>(mut self, servers: impl IntoIterator<Item = S>) -> Self {
-        match servers::read(servers) {
+        match IceServer::read_all(servers) {
             Ok(servers) => self.config.servers.extend(servers),
             Err(error) => self.invalid_server = self.invalid_server.or(Some(error)),
         }
@@ -336,7 +336,7 @@ impl Peer {
     /// # Errors
     /// When one of them is no server, and then nothing has changed, or the peer is closed.
     pub fn set_servers<S: Into<IceServer>>(&self, servers: impl IntoIterator<Item = S>) -> Result<(), Error> {
-        let servers = servers::read(servers)?;
+        let servers = IceServer::read_all(servers)?;
         self.call(|state, now| state.core.set_servers(servers, now))
     }
 

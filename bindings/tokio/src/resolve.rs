@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::interfaces::Interface;
 use crate::mdns;
+use frazil_interfaces::Interface;
 
 /// How many addresses of one name are used.
 pub(crate) const MAX_ADDRESSES: usize = 8;

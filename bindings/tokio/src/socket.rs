@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 use std::task::{Context, Poll, ready};
 use tokio::io::Interest;
 
-use crate::interfaces::{Interface, is_link_local};
+use frazil_interfaces::{Interface, is_link_local};
 
 /// Room asked of the system for datagrams in each direction: what 100 Mbit/s deliver in 80 ms. The system
 /// may grant less.

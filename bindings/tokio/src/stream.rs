@@ -13,9 +13,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use crate::interfaces::{Interface, is_link_local};
 use crate::socket::{in_range, scope_of, with_scope, without_scope};
 use crate::tls::{MAX_RECORD, Session, Trust};
+use frazil_interfaces::{Interface, is_link_local};
 
 /// What waits here while the system takes no more: as much as for a UDP socket. What comes above it is lost, whole
 /// datagrams at a time, which slows SCTP down.

@@ -8,7 +8,7 @@ use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 
 use super::{GROUP_V4, GROUP_V6, PORT};
-use crate::interfaces::{Interface, is_link_local};
+use frazil_interfaces::{Interface, is_link_local};
 
 /// Where the system can bind a socket to a group, it gets nothing else: it takes no unicast datagram from
 /// another program's socket on the same port, and what it gets was sent to the group.

@@ -21,8 +21,8 @@ use tokio::time::Instant;
 
 use super::link::{Link, ready};
 use super::{GROUP_V4, GROUP_V6, MAX_MESSAGE, PORT, message};
-use crate::interfaces::{Interface, is_link_local};
 use crate::resolve::MAX_ADDRESSES;
+use frazil_interfaces::{Interface, is_link_local};
 
 /// When a query is sent again: the pauses begin with a second and double (section 5.2).
 const REPEAT_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
@@ -246,8 +246,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     fn loopback(address: &str, prefix_len: u8) -> Interface {
-        let kind = frazil::ice::InterfaceKind::Loopback;
-        Interface { kind, ..Interface::of_test("lo", 1, address, prefix_len) }
+        Interface::new("lo", frazil::ice::InterfaceKind::Loopback, 1, address.parse().unwrap(), prefix_len)
     }
 
     #[test]

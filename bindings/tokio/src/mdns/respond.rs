@@ -10,7 +10,7 @@ use super::MAX_MESSAGE;
 use super::link::{Link, LinkId, Place};
 use super::query::sleep_until;
 use super::zone::Zone;
-use crate::interfaces::Interface;
+use frazil_interfaces::Interface;
 
 /// Answers for names. Its task runs while there are any; dropping this takes them all back.
 #[derive(Debug)]

@@ -200,10 +200,11 @@ impl Published {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interfaces::Interface;
+    use frazil::ice::InterfaceKind;
+    use frazil_interfaces::Interface;
 
     fn interface(index: u32, address: &str, prefix_len: u8) -> Interface {
-        Interface::of_test(&format!("eth{index}"), index, address, prefix_len)
+        Interface::new(&format!("eth{index}"), InterfaceKind::Ethernet, index, address.parse().unwrap(), prefix_len)
     }
 
     fn places() -> Vec<Place> {

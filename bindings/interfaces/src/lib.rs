@@ -1,4 +1,9 @@
-//! The machine's addresses, as the system lists them, and which of them are gathered.
+//! The machine's addresses, as the system lists them, and which of them are gathered. What every driver needs, whatever
+//! its language.
+
+#![forbid(unsafe_code)]
+
+mod kind;
 
 use frazil::Protocol;
 use frazil::ice::{HostPolicy, HostSocket, InterfaceKind, rank};
@@ -6,8 +11,6 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-
-use crate::interface_kind;
 
 /// One address of one of the machine's network interfaces.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,6 +36,22 @@ pub struct Interface {
 }
 
 impl Interface {
+    /// One that is up and has many other ends, with an address that is meant to last.
+    #[must_use]
+    pub fn new(name: &str, kind: InterfaceKind, index: u32, address: IpAddr, prefix_len: u8) -> Self {
+        Self {
+            name: name.to_owned(),
+            index: Some(index),
+            kind,
+            address,
+            prefix_len,
+            point_to_point: false,
+            running: true,
+            temporary: false,
+            deprecated: false,
+        }
+    }
+
     /// Whether the address is `127.0.0.0/8` or `::1`.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
@@ -60,8 +79,15 @@ impl Interface {
         }
     }
 
+    /// What is known of the address before there is a socket.
+    #[must_use]
+    pub fn unbound(&self) -> HostSocket {
+        self.socket(SocketAddr::new(self.address, 0), Protocol::Udp)
+    }
+
     /// What the core is told of a socket on this address.
-    pub(crate) fn socket(&self, base: SocketAddr, protocol: Protocol) -> HostSocket {
+    #[must_use]
+    pub fn socket(&self, base: SocketAddr, protocol: Protocol) -> HostSocket {
         HostSocket {
             // One that may not carry anything now is tried last.
             cost: if self.running { self.kind.typical_cost() } else { HostSocket::MAX_COST },
@@ -72,8 +98,9 @@ impl Interface {
     }
 }
 
-/// Whether `address` is valid on its link only.
-pub(crate) fn is_link_local(address: IpAddr) -> bool {
+/// Whether `address` is valid on its link only: `169.254.0.0/16` or `fe80::/10`.
+#[must_use]
+pub fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_link_local(),
         IpAddr::V6(v6) => v6.is_unicast_link_local(),
@@ -102,7 +129,7 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
         let point_to_point = listed.is_p2p();
         found.push(Interface {
             running: listed.is_oper_up(),
-            kind: interface_kind::of(&listed.name, address, point_to_point),
+            kind: kind::of(&listed.name, address, point_to_point),
             point_to_point,
             prefix_len: match &listed.addr {
                 if_addrs::IfAddr::V4(v4) => v4.prefixlen,
@@ -133,6 +160,10 @@ pub struct InterfacePolicy {
     pub filter: Option<InterfaceFilter>,
 }
 
+/// How many addresses are gathered at most: the best ones. A machine with many virtual networks has more,
+/// and each costs the other side checks.
+pub const MAX_SOCKETS: usize = 32;
+
 /// Decides whether an address may be gathered.
 pub type InterfaceFilter = Arc<dyn Fn(&Interface) -> bool + Send + Sync>;
 
@@ -151,11 +182,11 @@ impl InterfacePolicy {
     #[must_use]
     pub fn select(&self, listed: Vec<Interface>) -> Vec<Interface> {
         let mut allowed = self.allowed(listed);
-        let addresses: Vec<HostSocket> = allowed.iter().map(unbound).collect();
+        let addresses: Vec<HostSocket> = allowed.iter().map(Interface::unbound).collect();
         let core = HostPolicy { loopback: self.loopback, link_local: self.link_local };
         let ranked = rank(&core.select(&addresses));
         let place = |interface: &Interface| {
-            let address = unbound(interface);
+            let address = interface.unbound();
             ranked.iter().position(|(socket, _)| socket.base == address.base && socket.index == address.index)
         };
         allowed.retain(|interface| place(interface).is_some());
@@ -165,15 +196,11 @@ impl InterfacePolicy {
     }
 
     /// The addresses of `listed` that the filter lets pass.
-    pub(crate) fn allowed(&self, mut listed: Vec<Interface>) -> Vec<Interface> {
+    #[must_use]
+    pub fn allowed(&self, mut listed: Vec<Interface>) -> Vec<Interface> {
         listed.retain(|interface| self.filter.as_ref().is_none_or(|allows| allows(interface)));
         listed
     }
-}
-
-/// What is known of the address before there is a socket.
-fn unbound(interface: &Interface) -> HostSocket {
-    interface.socket(SocketAddr::new(interface.address, 0), Protocol::Udp)
 }
 
 /// What the kernel notes on an IPv6 address.
@@ -206,26 +233,12 @@ fn ipv6_note(line: &str) -> Option<Ipv6Note> {
 }
 
 #[cfg(test)]
-impl Interface {
-    /// One that is up, with an address that is meant to last.
-    pub(crate) fn of_test(name: &str, index: u32, address: &str, prefix_len: u8) -> Self {
-        Self {
-            name: name.to_owned(),
-            index: Some(index),
-            kind: InterfaceKind::Ethernet,
-            address: address.parse().unwrap(),
-            prefix_len,
-            point_to_point: false,
-            running: true,
-            temporary: false,
-            deprecated: false,
-        }
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
+
+    fn wired(name: &str, index: u32, address: &str, prefix_len: u8) -> Interface {
+        Interface::new(name, InterfaceKind::Ethernet, index, address.parse().unwrap(), prefix_len)
+    }
 
     fn texts(interfaces: &[Interface]) -> Vec<String> {
         interfaces.iter().map(|i| i.address.to_string()).collect()
@@ -233,16 +246,16 @@ mod tests {
 
     #[test]
     fn the_core_decides_and_its_order_is_kept() {
-        let permanent = Interface::of_test("wlan0", 3, "2001:db8:1::1", 64);
-        let temporary = Interface { temporary: true, ..Interface::of_test("wlan0", 3, "2001:db8:1::abcd", 64) };
-        let old = Interface { deprecated: true, ..Interface::of_test("eth0", 2, "2001:db8:3::1", 64) };
-        let tunnel = Interface { kind: InterfaceKind::Vpn, ..Interface::of_test("tun0", 4, "10.8.0.2", 24) };
-        let idle = Interface { running: false, ..Interface::of_test("eth1", 5, "192.0.2.9", 24) };
-        let auto = Interface::of_test("eth2", 6, "169.254.7.7", 16);
-        let plain = Interface::of_test("eth0", 2, "192.0.2.1", 24);
-        let lo = Interface { kind: InterfaceKind::Loopback, ..Interface::of_test("lo", 1, "127.0.0.1", 8) };
-        let link = Interface::of_test("eth0", 2, "fe80::1", 64);
-        let site = Interface::of_test("eth0", 2, "fec0::1", 64);
+        let permanent = wired("wlan0", 3, "2001:db8:1::1", 64);
+        let temporary = Interface { temporary: true, ..wired("wlan0", 3, "2001:db8:1::abcd", 64) };
+        let old = Interface { deprecated: true, ..wired("eth0", 2, "2001:db8:3::1", 64) };
+        let tunnel = Interface { kind: InterfaceKind::Vpn, ..wired("tun0", 4, "10.8.0.2", 24) };
+        let idle = Interface { running: false, ..wired("eth1", 5, "192.0.2.9", 24) };
+        let auto = wired("eth2", 6, "169.254.7.7", 16);
+        let plain = wired("eth0", 2, "192.0.2.1", 24);
+        let lo = Interface { kind: InterfaceKind::Loopback, ..wired("lo", 1, "127.0.0.1", 8) };
+        let link = wired("eth0", 2, "fe80::1", 64);
+        let site = wired("eth0", 2, "fec0::1", 64);
         let twice = plain.clone();
         let listed = vec![idle, auto, lo, tunnel, plain, permanent, temporary, old, link, site, twice];
         let order = texts(&InterfacePolicy::default().select(listed.clone()));
@@ -259,21 +272,21 @@ mod tests {
     fn of_what_the_filter_drops_nothing_is_known() {
         let policy =
             InterfacePolicy { filter: Some(Arc::new(|i: &Interface| i.name == "lo")), ..InterfacePolicy::default() };
-        let listed = vec![Interface::of_test("eth0", 2, "192.0.2.1", 24), Interface::of_test("lo", 1, "127.0.0.1", 8)];
+        let listed = vec![wired("eth0", 2, "192.0.2.1", 24), wired("lo", 1, "127.0.0.1", 8)];
         assert_eq!(texts(&policy.select(listed)), ["127.0.0.1"], "there is nothing better");
     }
 
     #[test]
     fn subnets_hold_their_addresses() {
-        let v4 = Interface::of_test("eth0", 2, "192.0.2.1", 24);
+        let v4 = wired("eth0", 2, "192.0.2.1", 24);
         assert!(v4.contains("192.0.2.254".parse().unwrap()));
         assert!(!v4.contains("192.0.3.1".parse().unwrap()));
         assert!(!v4.contains("2001:db8::1".parse().unwrap()));
-        assert!(Interface::of_test("x", 1, "192.0.2.1", 0).contains("8.8.8.8".parse().unwrap()));
-        let host = Interface::of_test("x", 1, "2001:db8::1", 128);
+        assert!(wired("x", 1, "192.0.2.1", 0).contains("8.8.8.8".parse().unwrap()));
+        let host = wired("x", 1, "2001:db8::1", 128);
         assert!(host.contains("2001:db8::1".parse().unwrap()));
         assert!(!host.contains("2001:db8::2".parse().unwrap()));
-        assert!(Interface::of_test("x", 1, "2001:db8::1", 0).contains("::1".parse().unwrap()));
+        assert!(wired("x", 1, "2001:db8::1", 0).contains("::1".parse().unwrap()));
     }
 
     #[test]

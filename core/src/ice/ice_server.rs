@@ -1,18 +1,20 @@
 //! STUN and TURN servers as an application names them.
 
-use frazil::ice::{InvalidServerUri, NoCredentials, Server, ServerUri};
-use frazil::stun::{InvalidLongTermCredentials, LongTermCredentials};
-use std::fmt;
+use core::fmt;
+
+use super::server::{InvalidServerUri, NoCredentials, Server, ServerUri};
+use crate::stun::{InvalidLongTermCredentials, LongTermCredentials};
 
 /// One or several URIs of STUN and TURN servers with the same credentials, as W3C's `RTCIceServer` has them. A STUN server
 /// needs no credentials, and can be named by its URI alone.
 ///
 /// ```
-/// use frazil_tokio::{IceServer, Peer};
+/// use frazil::ice::IceServer;
 ///
-/// let builder = Peer::builder().servers(["stun:stun.example.org", "stun:stun.example.net:3479"]).servers([
-///     IceServer::new(["turn:turn.example.org", "turns:turn.example.org"]).credentials("user", "password"),
-/// ]);
+/// let relay = IceServer::new(["turn:turn.example.org", "turns:turn.example.org"]).credentials("user", "password");
+/// let servers = IceServer::read_all([IceServer::from("stun:stun.example.org"), relay])?;
+/// assert_eq!(servers.len(), 3);
+/// # Ok::<(), frazil::ice::InvalidServer>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 #[must_use]
@@ -34,7 +36,18 @@ impl IceServer {
         self
     }
 
-    /// What the core makes of it.
+    /// One server for each URI of the list, in its order.
+    ///
+    /// # Errors
+    /// If a URI cannot be read, or credentials are missing or of no use.
+    pub fn read_all<S: Into<Self>>(servers: impl IntoIterator<Item = S>) -> Result<Vec<Server>, InvalidServer> {
+        let mut all = Vec::new();
+        for server in servers {
+            all.extend(server.into().read()?);
+        }
+        Ok(all)
+    }
+
     fn read(self) -> Result<Vec<Server>, InvalidServer> {
         let credentials = self.credentials.map(|(username, password)| LongTermCredentials::new(username, password));
         let credentials = credentials.transpose().map_err(InvalidServer::Credentials)?;
@@ -52,15 +65,6 @@ impl fmt::Debug for IceServer {
         let username = self.credentials.as_ref().map(|(username, _)| username);
         f.debug_struct("IceServer").field("uris", &self.uris).field("username", &username).finish_non_exhaustive()
     }
-}
-
-/// All servers of the list, as the core wants them.
-pub(crate) fn read<S: Into<IceServer>>(servers: impl IntoIterator<Item = S>) -> Result<Vec<Server>, InvalidServer> {
-    let mut all = Vec::new();
-    for server in servers {
-        all.extend(server.into().read()?);
-    }
-    Ok(all)
 }
 
 impl From<&str> for IceServer {
@@ -129,18 +133,20 @@ mod tests {
     #[test]
     fn servers_are_read_one_for_each_uri_and_come_back_as_they_were() {
         let turn = IceServer::new(["turn:turn.example.org?transport=tcp", "turns:[2001:db8::1]"]);
-        let servers = read([IceServer::from("stun:192.0.2.1"), turn.clone().credentials("user", "secret")]).unwrap();
+        let servers =
+            IceServer::read_all([IceServer::from("stun:192.0.2.1"), turn.clone().credentials("user", "secret")])
+                .unwrap();
         let uris: Vec<String> = servers.iter().map(|server| server.uri().to_string()).collect();
         assert_eq!(uris, ["stun:192.0.2.1", "turn:turn.example.org?transport=tcp", "turns:[2001:db8::1]"]);
         assert_eq!(servers[2].credentials().unwrap().password(), "secret");
-        assert_eq!(read(servers.clone()).unwrap(), servers);
+        assert_eq!(IceServer::read_all(servers.clone()).unwrap(), servers);
 
         let shown = format!("{:?}", turn.clone().credentials("user", "secret"));
         assert!(shown.contains("turns:") && shown.contains("user") && !shown.contains("secret"), "{shown}");
 
-        assert!(matches!(read([turn.clone()]), Err(InvalidServer::NoCredentials(_))));
-        assert!(matches!(read([turn.credentials("", "secret")]), Err(InvalidServer::Credentials(_))));
-        let error = read(["stun:192.0.2.1", "192.0.2.2"]).unwrap_err();
+        assert!(matches!(IceServer::read_all([turn.clone()]), Err(InvalidServer::NoCredentials(_))));
+        assert!(matches!(IceServer::read_all([turn.credentials("", "secret")]), Err(InvalidServer::Credentials(_))));
+        let error = IceServer::read_all(["stun:192.0.2.1", "192.0.2.2"]).unwrap_err();
         assert_eq!(
             error.to_string(),
             r#""192.0.2.2" names no server: "192.0.2.2" does not begin with stun:, stuns:, turn: or turns:"#

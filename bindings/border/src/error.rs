@@ -1,0 +1,140 @@
+//! Why a call is refused, in two parts: a word for programs, and the core's message for people.
+
+use core::fmt;
+
+use frazil::ice::{CandidateError, InvalidServer, StreamError};
+use frazil::jsep;
+use frazil::peer;
+use frazil::peer::{ChannelError, SendError, SetupError};
+
+/// Why a call is refused. Unless the reason is [`Reason::Panicked`], it has changed nothing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Error {
+    /// What kind of thing is wrong.
+    pub reason: Reason,
+    /// What is wrong, and with which value.
+    pub message: String,
+}
+
+/// What kind of thing is wrong.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The peer is closed.
+    Closed,
+    /// The core has broken down, in this call or an earlier one. That is a fault of ours; the peer is of no use any more.
+    Panicked,
+    /// An argument cannot be: no IP address, a seed of the wrong length, a buffer that is too small.
+    InvalidArgument,
+    /// The signalling state does not allow it (W3C `InvalidStateError`).
+    InvalidState,
+    /// Something is wrong with the description.
+    InvalidDescription,
+    /// Something is wrong with the candidate.
+    InvalidCandidate,
+    /// The channel cannot be made.
+    InvalidChannel,
+    /// The message cannot be sent: the channel is closed or not open, or the message is too long.
+    NotSent,
+    /// The operating system refuses what was asked of it.
+    System,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Closed,
+        Self::Panicked,
+        Self::InvalidArgument,
+        Self::InvalidState,
+        Self::InvalidDescription,
+        Self::InvalidCandidate,
+        Self::InvalidChannel,
+        Self::NotSent,
+        Self::System,
+    ];
+
+    /// The word that programs in other languages compare with.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Panicked => "panicked",
+            Self::InvalidArgument => "invalid-argument",
+            Self::InvalidState => "invalid-state",
+            Self::InvalidDescription => "invalid-description",
+            Self::InvalidCandidate => "invalid-candidate",
+            Self::InvalidChannel => "invalid-channel",
+            Self::NotSent => "not-sent",
+            Self::System => "system",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Error {
+    /// Something is wrong for this reason.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+
+    pub(crate) fn argument(message: impl Into<String>) -> Self {
+        Self::new(Reason::InvalidArgument, message)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<peer::Error> for Error {
+    fn from(error: peer::Error) -> Self {
+        let reason = match &error {
+            peer::Error::Negotiation(error) => reason_of(error),
+            _ => Reason::InvalidCandidate,
+        };
+        Self::new(reason, error.to_string())
+    }
+}
+
+fn reason_of(error: &jsep::Error) -> Reason {
+    use jsep::Error;
+    match error {
+        Error::WrongState { .. } | Error::NoRemoteDescription => Reason::InvalidState,
+        Error::Candidate(_)
+        | Error::UnknownMid(_)
+        | Error::UnknownSection(_)
+        | Error::UnknownUfrag(_)
+        | Error::TooManyCandidates => Reason::InvalidCandidate,
+        _ => Reason::InvalidDescription,
+    }
+}
+
+macro_rules! for_reason {
+    ($($error:ty => $reason:ident),* $(,)?) => {
+        $(impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::new(Reason::$reason, error.to_string())
+            }
+        })*
+    };
+}
+
+for_reason! {
+    SetupError => InvalidArgument,
+    InvalidServer => InvalidArgument,
+    CandidateError => InvalidCandidate,
+    StreamError => InvalidArgument,
+    ChannelError => InvalidChannel,
+    SendError => NotSent,
+    std::io::Error => System,
+}
