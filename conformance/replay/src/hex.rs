@@ -20,7 +20,7 @@ pub(crate) fn read(word: &str) -> Result<Vec<u8>, String> {
     }
     let digits = word.as_bytes();
     let byte = |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return Err(format!("{word:?} has half a byte"));
     }
     digits.chunks(2).map(|pair| byte(pair).ok_or_else(|| format!("{word:?} is not hexadecimal"))).collect()

@@ -236,8 +236,8 @@ impl Outcome {
     }
 }
 
-impl Words<'_> {
-    fn word(&mut self) -> Result<&str, String> {
+impl<'l> Words<'l> {
+    fn word(&mut self) -> Result<&'l str, String> {
         self.0.next().ok_or_else(|| "a word is missing".to_owned())
     }
 

@@ -10,8 +10,10 @@ use frazil_internet::{Access, HostId, InterfaceId, Internet, RealmId, RouterConf
 use crate::recorder::Recorder;
 
 /// Every scenario: its name, which is also its file's, and how it is recorded.
-pub const ALL: [(&str, fn() -> String); 4] =
-    [("direct", direct), ("restart", restart), ("relayed", relayed), ("lost", lost)];
+pub const ALL: [(&str, Record); 4] = [("direct", direct), ("restart", restart), ("relayed", relayed), ("lost", lost)];
+
+/// Has a scenario happen, and gives its schedule.
+pub type Record = fn() -> String;
 
 /// A certificate for schedules alone. Without one the fingerprint in the descriptions would be another each time.
 const IDENTITY: &str = include_str!("identity.txt");
@@ -59,7 +61,7 @@ fn relayed() -> String {
         "server turn:turn.example.org alice secret",
         "server turn:turn.example.org?transport=tcp alice secret",
     ];
-    let [a, b] = [stage.machine_behind_nat(5, 1, &servers), stage.machine_behind_nat(6, 2, &[])];
+    let [a, b] = [stage.machine_behind_nat(5, 1, &servers), stage.machine_behind_nat(6, 2, &servers)];
     stage.negotiate(a, b);
     stage.run(40);
     stage.leave(a)

@@ -10,16 +10,31 @@ fn recorded(name: &str) -> String {
 }
 
 #[test]
-fn every_schedule_is_what_its_scenario_gives_today() {
-    for (name, record) in scenarios::ALL {
-        assert!(record() == recorded(name), "{name}: record it anew if the change is meant");
+fn every_schedule_gives_the_same_again() {
+    for (name, _) in scenarios::ALL {
+        check(&recorded(name)).unwrap_or_else(|why| panic!("{name}: {why}; record it anew if the change is meant"));
     }
 }
 
+/// The other side of a scenario shakes hands with keys of its own, which moves its checks by a little: so no two records
+/// are the same, and each gives the same again.
 #[test]
-fn every_schedule_gives_the_same_again() {
-    for (name, _) in scenarios::ALL {
-        check(&recorded(name)).unwrap_or_else(|why| panic!("{name}: {why}"));
+fn what_is_recorded_now_gives_the_same_again_and_has_what_the_scenario_is_about() {
+    let about = [
+        ("direct", &["> event SelectedPairChange", "batch "][..]),
+        ("restart", &["restart", "> event NetworkChange"]),
+        ("relayed", &["resolved ", "stream ", "> event OpenStream", "> event SelectedPairChange"]),
+        ("lost", &["> event PublishName", "> event WithdrawName"]),
+    ];
+    for (name, record) in scenarios::ALL {
+        let schedule = record();
+        check(&schedule).unwrap_or_else(|why| panic!("{name}: {why}"));
+        let (_, parts) = about.iter().find(|(of, _)| *of == name).unwrap();
+        for part in *parts {
+            for schedule in [&schedule, &recorded(name)] {
+                assert!(schedule.lines().any(|line| line.starts_with(part)), "{name} has no line {part:?}");
+            }
+        }
     }
 }
 

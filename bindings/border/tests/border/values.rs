@@ -82,7 +82,9 @@ fn the_machine_has_an_address_to_bind() {
     let loopback: Vec<&HostSocket> = sockets.iter().filter(|socket| socket.interface == "loopback").collect();
     assert!(loopback.iter().any(|socket| socket.ip == "127.0.0.1"), "{sockets:?}");
     assert!(sockets.iter().all(|socket| socket.port == 0 && socket.protocol == "udp"));
-    peer(4).handle_network_change(&sockets.into_iter().map(|s| HostSocket { port: 9, ..s }).collect::<Vec<_>>(), 0).unwrap();
+    peer(4)
+        .handle_network_change(&sockets.into_iter().map(|s| HostSocket { port: 9, ..s }).collect::<Vec<_>>(), 0)
+        .unwrap();
 }
 
 #[test]
