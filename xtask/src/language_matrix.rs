@@ -18,6 +18,7 @@ use crate::suite::{BROWSER_SUITE, CHROMIUM, IN_NAMESPACE};
 /// Who takes part, in the order of rows and columns.
 const CONTESTANTS: &[Contestant] = &[
     Contestant { name: "rust", needs: &[], prepare: rust },
+    Contestant { name: "node", needs: node::PACKAGE_NEEDS, prepare: node_example },
     Contestant { name: "chromium", needs: CHROMIUM_NEEDS, prepare: chromium },
 ];
 
@@ -35,6 +36,13 @@ struct Contestant {
 /// An example of `frazil-tokio`, which [`build`] has built.
 fn rust(_: &str, repository: &Repository) -> Result<Vec<OsString>, Failure> {
     Ok(vec![repository.target().join("debug/examples/echo").into()])
+}
+
+/// The example of the binding, beside the package that is installed.
+fn node_example(label: &str, repository: &Repository) -> Result<Vec<OsString>, Failure> {
+    let program = node::install_package(label, repository)?.join("examples/echo.mjs");
+    let path = node::search_path(repository);
+    Ok(with_environment(&[("PATH", &path)], &["node".as_ref(), program.as_os_str()]))
 }
 
 const CHROMIUM_NEEDS: &[Need] = &[

@@ -17,11 +17,10 @@ const { values: options } = parseArgs({
     loopback: { type: "boolean", default: false },
   },
 });
+/** @typedef {import("frazil").Channel} Channel @typedef {import("frazil").Description} Description */
+
 const MESSAGE = 16_384;
 const LIMIT = 30_000;
-
-const begun = performance.now();
-const since = (/** @type {number} */ then) => Math.round(performance.now() - then);
 
 /** Joins the room, and calls `handle` with whatever comes. Gives how to send. */
 async function join(/** @type {(message: any) => void} */ handle) {
@@ -30,37 +29,43 @@ async function join(/** @type {(message: any) => void} */ handle) {
   await once(socket, "open");
   const send = (/** @type {object} */ message) => socket.send(JSON.stringify(message));
   send({ type: "join", room: options.room, info: { part: options.part, language: "node" } });
-  return { send, leave: () => (send({ type: "leave" }), socket.close()) };
+  const leave = () => {
+    send({ type: "leave" });
+    socket.close();
+  };
+  return { send, leave };
 }
 
-/** Connects to the other part, and gives the connection with its channel. */
-async function connect() {
-  const connection = new Connection({ loopback: options.loopback });
+/** Meets the other part, and begins to connect to it. Resolves once there is a channel, which need not be open. */
+async function meet() {
+  /** @type {((met: { connection: Connection, channel: Channel, begun: number }) => void)} */
+  let resolve;
+  const met = new Promise((whenMet) => {
+    resolve = whenMet;
+  });
   /** The other member. @type {string | undefined} */
   let other;
-  /** Candidates that were found before we knew whom to tell. @type {object[]} */
-  const early = [];
+  /** @type {Connection} */
+  let connection;
+  let begun = 0;
 
-  const tell = (/** @type {object} */ candidate) => {
-    if (other === undefined) early.push(candidate);
-    else signaling.send({ type: "candidate", to: other, candidate });
+  const begin = (/** @type {string} */ member) => {
+    other = member;
+    begun = performance.now();
+    connection = new Connection({ loopback: options.loopback });
+    connection.on("icecandidate", (candidate) => signaling.send({ type: "candidate", to: other, candidate }));
+    connection.on("datachannel", (channel) => resolve({ connection, channel, begun }));
   };
-  const describe = (/** @type {import("frazil").Description} */ description) => {
+  const describe = (/** @type {Description} */ description) => {
     connection.setLocalDescription(description);
     signaling.send({ type: "description", to: other, description });
-    for (const candidate of early.splice(0)) tell(candidate);
   };
   const offerTo = (/** @type {any} */ member) => {
     if (options.part !== "offerer" || other !== undefined || member.info.part !== "answerer") return;
-    other = member.id;
+    begin(member.id);
+    resolve({ connection, channel: connection.createDataChannel("echo", { protocol: "frazil-echo" }), begun });
     describe(connection.createOffer());
   };
-
-  connection.on("icecandidate", tell);
-  const channel =
-    options.part === "offerer"
-      ? Promise.resolve(connection.createDataChannel("echo", { protocol: "frazil-echo" }))
-      : once(connection, "datachannel").then(([theirs]) => /** @type {import("frazil").Channel} */ (theirs));
 
   const signaling = await join((message) => {
     switch (message.type) {
@@ -71,23 +76,24 @@ async function connect() {
         offerTo(message.member);
         break;
       case "description":
-        other = message.from;
+        if (options.part === "answerer" && other === undefined) begin(message.from);
+        // Whoever is third in the room is not heard.
+        if (message.from !== other) break;
         connection.setRemoteDescription(message.description);
         if (message.description.type === "offer") describe(connection.createAnswer());
         break;
       case "candidate":
-        connection.addIceCandidate(message.candidate);
+        if (message.from === other) connection.addIceCandidate(message.candidate);
         break;
       case "error":
         throw new Error(`signalling: ${message.message}`);
     }
   });
-  await (await channel).opened;
-  return { connection, channel: await channel, signaling };
+  return { ...(await met), signaling };
 }
 
 /** Sends random bytes, and reads until all have come back. */
-async function offer(/** @type {import("frazil").Channel} */ channel) {
+async function offer(/** @type {Channel} */ channel) {
   const bytes = randomBytes(Number(options.bytes));
   const received = createHash("sha256");
   const sending = (async () => {
@@ -103,12 +109,13 @@ async function offer(/** @type {import("frazil").Channel} */ channel) {
   }
   await sending;
   const sha256 = received.digest("hex");
-  if (sha256 !== createHash("sha256").update(bytes).digest("hex")) throw new Error("what came back is not what was sent");
+  if (sha256 !== createHash("sha256").update(bytes).digest("hex"))
+    throw new Error("what came back is not what was sent");
   return { bytes: count, sha256 };
 }
 
 /** Sends everything back until the other side closes. */
-async function answer(/** @type {import("frazil").Channel} */ channel) {
+async function answer(/** @type {Channel} */ channel) {
   const received = createHash("sha256");
   let count = 0;
   for await (const message of channel) {
@@ -120,12 +127,15 @@ async function answer(/** @type {import("frazil").Channel} */ channel) {
 }
 
 async function main() {
-  const { connection, channel, signaling } = await connect();
-  const connectMilliseconds = since(begun);
+  const { connection, channel, signaling, begun } = await meet();
+  const since = () => Math.round(performance.now() - begun);
+  await channel.opened;
+  const [connected, connectMilliseconds] = [connection.connectionState === "connected", since()];
   const echoed = await (options.part === "offerer" ? offer(channel) : answer(channel));
   await (options.part === "offerer" ? connection.close() : connection.closed);
+  const [closed, milliseconds] = [connection.connectionState === "closed", since()];
   signaling.leave();
-  return { connected: true, ...echoed, closed: true, connectMilliseconds, milliseconds: since(begun) };
+  return { connected, ...echoed, closed, connectMilliseconds, milliseconds };
 }
 
 const who = { part: options.part, language: "node" };

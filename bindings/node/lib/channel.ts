@@ -17,8 +17,10 @@ export interface Line {
   send(bytes: Uint8Array, text: boolean): boolean;
   /** Has what was sent go out. */
   pump(): void;
-  /** The application has read so many bytes. */
+  /** The application has read so many bytes, an empty message being one. */
   release(bytes: number): void;
+  /** After how many bytes it is to be told at the latest that they are read. */
+  readonly releaseAfter: number;
   close(): void;
   bufferedAmount(): number;
 }
@@ -53,6 +55,8 @@ export class Channel implements AsyncIterableIterator<Message> {
   #state: ChannelState = "connecting";
   #unsent = new Queue<Waiting>();
   #unread = new Queue<{ message: Message; length: number }>();
+  /** How many bytes were read and not released yet. */
+  #read = 0;
   #readers = new Queue<Reader>();
   /** The core knows that the channel is to be closed. */
   #closing = false;
@@ -109,7 +113,7 @@ export class Channel implements AsyncIterableIterator<Message> {
   next(): Promise<IteratorResult<Message, undefined>> {
     const unread = this.#unread.shift();
     if (unread !== undefined) {
-      if (this.#state !== "closed") this.#line.release(unread.length);
+      this.#release(unread.length);
       return Promise.resolve({ done: false, value: unread.message });
     }
     if (this.#state !== "closed") return new Promise((resolve, reject) => this.#readers.push({ resolve, reject }));
@@ -163,9 +167,16 @@ export class Channel implements AsyncIterableIterator<Message> {
     if (reader === undefined) {
       this.#unread.push({ message, length: bytes.length });
     } else {
-      this.#line.release(bytes.length);
+      this.#release(bytes.length);
       reader.resolve({ done: false, value: message });
     }
+  }
+
+  #release(bytes: number): void {
+    this.#read += Math.max(bytes, 1);
+    if (this.#read < this.#line.releaseAfter && this.#unread.length > 0) return;
+    if (this.#state !== "closed") this.#line.release(this.#read);
+    this.#read = 0;
   }
 
   /** @internal */

@@ -48,14 +48,7 @@ export type SignalingState =
   | "have-remote-pranswer"
   | "closed";
 /** W3C `iceConnectionState`. */
-export type IceConnectionState =
-  | "new"
-  | "checking"
-  | "connected"
-  | "completed"
-  | "disconnected"
-  | "failed"
-  | "closed";
+export type IceConnectionState = "new" | "checking" | "connected" | "completed" | "disconnected" | "failed" | "closed";
 /** W3C `iceGatheringState`. */
 export type IceGatheringState = "new" | "gathering" | "complete";
 /** W3C `connectionState`. */
@@ -137,6 +130,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   #received = new Batch<Sender>();
   #messages: Buffer;
+  #receiveBuffer: number;
   #routes = new Map<number, Sender | undefined>();
   #spare: Outbound[] = [];
   #unsent = 0;
@@ -156,8 +150,9 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.closed = new Promise((resolve) => {
       this.#finish = resolve;
     });
+    this.#receiveBuffer = config.receiveBuffer ?? RECEIVE_BUFFER;
     this.#peer = new Peer(
-      { receiveBuffer: RECEIVE_BUFFER, ...config, activeTcp: false, mdnsCandidates: false },
+      { ...config, receiveBuffer: this.#receiveBuffer, activeTcp: false, mdnsCandidates: false },
       iceServers.map(asServer),
       certificate,
       randomBytes(32),
@@ -387,7 +382,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   #setTimer(deadline: number | null): void {
     // A connection that is over has nothing more to say to anyone.
-    if (deadline === null && this.#over !== undefined) return this.#release();
+    if (deadline === null && this.#over !== undefined) this.#release();
     if (deadline === this.#deadline) return;
     clearTimeout(this.#timer);
     this.#deadline = deadline;
@@ -514,6 +509,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       close: () => {
         this.#ask((peer) => peer.closeChannel(number, performance.now()));
       },
+      releaseAfter: this.#receiveBuffer / 2,
       bufferedAmount: () => this.#open().bufferedAmount(number),
     };
     const channel = new Channel(line, label, protocol);

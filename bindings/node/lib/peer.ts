@@ -1,13 +1,13 @@
 import { asFrazilError } from "./error.js";
-import * as native from "./native.cjs";
 import type { Certificate, Config, HostSocket, IceServer } from "./native.cjs";
+import * as native from "./native.cjs";
 
 type Call = (this: unknown, ...args: never[]) => unknown;
 
 function throwingOurs<C>(call: C): C {
-  return function (this: unknown) {
+  return function (this: unknown, ...values: never[]) {
     try {
-      return (call as Call).apply(this, arguments as unknown as never[]);
+      return (call as Call).apply(this, values);
     } catch (error) {
       throw asFrazilError(error);
     }

@@ -93,10 +93,17 @@ describe("a panic in the core is an error, and the process lives", () => {
       assert.match(error.message, /injected/);
       for (const [other, again] of Object.entries(METHODS)) {
         if (name === "close" || other === "close") continue;
-        assert.equal(code(() => again(peer)), "panicked", other);
+        assert.equal(
+          code(() => again(peer)),
+          "panicked",
+          other,
+        );
       }
       peer.close();
-      assert.equal(code(() => peer.pollTimeout()), "closed");
+      assert.equal(
+        code(() => peer.pollTimeout()),
+        "closed",
+      );
     });
   }
   for (const [name, call] of Object.entries(FUNCTIONS)) {
@@ -113,7 +120,12 @@ test("after close every method throws, but close does not", () => {
   peer.close();
   peer.close();
   for (const [name, call] of Object.entries(METHODS)) {
-    if (name !== "close") assert.equal(code(() => call(peer)), "closed", name);
+    if (name !== "close")
+      assert.equal(
+        code(() => call(peer)),
+        "closed",
+        name,
+      );
   }
 });
 
@@ -129,7 +141,11 @@ test("errors have a reason and say what was wrong", () => {
     [() => peer.pathId({ ...PATH, localIp: "192.0.2.256" }), "invalid-argument", /192\.0\.2\.256/],
     [() => peer.send(77, BYTES, false, 1), "not-sent", /./],
     [() => new Peer({}, [{ urls: ["http://192.0.2.1"] }], null, SEEDS[0] ?? BYTES, 0), "invalid-argument", /http/],
-    [() => peer.createDataChannel({ label: "a", maxRetransmits: 1, maxPacketLifeTime: 1 }, 1), "invalid-argument", /both/],
+    [
+      () => peer.createDataChannel({ label: "a", maxRetransmits: 1, maxPacketLifeTime: 1 }, 1),
+      "invalid-argument",
+      /both/,
+    ],
     [() => newPeer({ config: { iceTransportPolicy: "some" } }), "invalid-argument", /some/],
   ]);
   for (const [call, reason, words] of cases) {
@@ -140,7 +156,10 @@ test("errors have a reason and say what was wrong", () => {
   const offerer = newPeer({ seed: SEEDS[1] });
   offerer.createDataChannel({ label: "a" }, 0);
   peer.setRemoteDescription(offerer.createOffer(), 1);
-  assert.equal(code(() => peer.addIceCandidate({ candidate: "candidate:1 1 udp", sdpMid: "0" }, 1)), "invalid-candidate");
+  assert.equal(
+    code(() => peer.addIceCandidate({ candidate: "candidate:1 1 udp", sdpMid: "0" }, 1)),
+    "invalid-candidate",
+  );
 });
 
 test("numbers that are none of the kind that is wanted are errors", () => {
@@ -160,8 +179,15 @@ test("numbers that are none of the kind that is wanted are errors", () => {
       assert.equal(code(call), "invalid-argument", `${call} with ${path}`);
     }
   }
-  assert.equal(code(() => peer.handleSocketOpened(0, "192.0.2.1", 65_536, 1)), "invalid-argument");
-  for (const now of [-1, Number.NaN, Infinity, 2 ** 64]) assert.equal(code(() => peer.handleTimeout(now)), "invalid-argument");
+  assert.equal(
+    code(() => peer.handleSocketOpened(0, "192.0.2.1", 65_536, 1)),
+    "invalid-argument",
+  );
+  for (const now of [-1, Number.NaN, Infinity, 2 ** 64])
+    assert.equal(
+      code(() => peer.handleTimeout(now)),
+      "invalid-argument",
+    );
 });
 
 test("values of the wrong type are errors, and change nothing", () => {
@@ -177,7 +203,7 @@ test("values of the wrong type are errors, and change nothing", () => {
     () => peer.setRemoteDescription("offer", 1),
     () => peer.handleNetworkChange({}, 1),
     () => peer.send(0, "text", true, 1),
-    () => new (/** @type {any} */ (Peer))(),
+    () => new /** @type {any} */ (Peer)(),
     () => peer.createOffer.call({}),
   ]) {
     assert.equal(code(call), "invalid-argument", `${call}`);

@@ -161,7 +161,9 @@ test("a connection closed at once leaves nothing behind", async () => {
 
 test("garbage does no harm", async () => {
   const { left, right, channel, remote } = await connected();
-  const ports = [left, right].map((connection) => Number(connection.localDescription?.sdp.match(/ 127\.0\.0\.1 (\d+) typ host/)?.[1]));
+  const ports = [left, right].map((connection) =>
+    Number(connection.localDescription?.sdp.match(/ 127\.0\.0\.1 (\d+) typ host/)?.[1]),
+  );
   const stranger = createSocket("udp4");
   for (const port of ports) {
     for (const first of [0, 1, 3, 20, 23, 64, 128, 255]) {
@@ -209,7 +211,10 @@ test("what a listener throws is not swallowed, and harms nobody else", async () 
     for (const listener of others) process.on("uncaughtException", listener);
   }
   assert.ok(uncaught.length > 0);
-  assert.ok(uncaught.every((error) => error.message === "thrown by the listener"), `${uncaught}`);
+  assert.ok(
+    uncaught.every((error) => error.message === "thrown by the listener"),
+    `${uncaught}`,
+  );
 });
 
 test("a panic in the core ends the connection, and the process lives", async () => {

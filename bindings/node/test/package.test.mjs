@@ -9,7 +9,10 @@ const require = createRequire(import.meta.url);
 
 test("import and require give the same", () => {
   const required = require("frazil");
-  const names = (/** @type {object} */ module) => Object.keys(module).filter((name) => name !== "default").sort();
+  const names = (/** @type {object} */ module) =>
+    Object.keys(module)
+      .filter((name) => name !== "default")
+      .sort();
   assert.deepEqual(names(imported), names(required));
   for (const name of names(required)) assert.equal(/** @type {any} */ (imported)[name], required[name], name);
 });
@@ -18,13 +21,17 @@ test("what is installed is the package and the one for this platform, with licen
   const folder = dirname(require.resolve("frazil/package.json"));
   const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
   const platforms = Object.keys(manifest.optionalDependencies);
-  assert.deepEqual(Object.values(manifest.optionalDependencies), platforms.map(() => manifest.version));
+  assert.deepEqual(
+    Object.values(manifest.optionalDependencies),
+    platforms.map(() => manifest.version),
+  );
   assert.equal(manifest.dependencies, undefined);
   for (const installed of [folder, ...platforms.map((name) => join(folder, "..", name))]) {
     for (const licence of ["LICENSE-APACHE", "LICENSE-MIT"]) assert.ok(existsSync(join(installed, licence)), installed);
     assert.equal(JSON.parse(readFileSync(join(installed, "package.json"), "utf8")).version, manifest.version);
   }
-  for (const absent of ["lib", "src", "dist/frazil.linux-x64-gnu.node"]) assert.ok(!existsSync(join(folder, absent)), absent);
+  for (const absent of ["lib", "src", "dist/frazil.linux-x64-gnu.node"])
+    assert.ok(!existsSync(join(folder, absent)), absent);
   assert.ok(existsSync(join(folder, "README.md")));
 });
 

@@ -34,7 +34,9 @@ for (const batched of [false, true]) {
       world.until(() => world.left.of("BufferedAmountLow").length > 0);
       assert.ok(world.left.peer.send(left, message, false, world.now));
       world.until(() => world.right.messages.length === sent + 1);
-      assert.ok(world.right.messages.every(({ channel, data }) => channel === right && message.equals(Buffer.from(data))));
+      assert.ok(
+        world.right.messages.every(({ channel, data }) => channel === right && message.equals(Buffer.from(data))),
+      );
     });
 
     test("a channel closes on both sides, and then the connection", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { parse, Player } from "./schedule.mjs";
+import { Player, parse } from "./schedule.mjs";
 import { newPeer, SEEDS } from "./world.mjs";
 
 /** Where the recorded schedules of the project lie. */

@@ -116,11 +116,12 @@ export class Player {
         return [`> path ${peer.pathId(/** @type {import("frazil").Path} */ (path))}`];
       }
       case "datagram":
-        peer.handleDatagram(Number(second), bytes(third), now);
+        if (!peer.handleDatagram(Number(second), bytes(third), now)) throw new Error(`not taken: ${line}`);
         break;
       case "batch": {
         const datagrams = words.slice(1).map((each) => each.split(":"));
-        peer.handleDatagrams(Buffer.concat(datagrams.map(([path, hex]) => entry(Number(path), bytes(hex)))), now);
+        const batch = Buffer.concat(datagrams.map(([path, hex]) => entry(Number(path), bytes(hex))));
+        if (peer.handleDatagrams(batch, now) !== datagrams.length) throw new Error(`not all taken: ${line}`);
         break;
       }
       case "opened":
@@ -159,7 +160,8 @@ export class Player {
       }
       for (let event = peer.pollEvent(); event !== null; event = peer.pollEvent()) {
         more = true;
-        const what = event.type === "LocalIceCandidate" ? ` ${Buffer.from(event.candidate).toString("hex") || "-"}` : "";
+        const what =
+          event.type === "LocalIceCandidate" ? ` ${Buffer.from(event.candidate).toString("hex") || "-"}` : "";
         out.push(`> event ${event.type}${what}`);
       }
     }

@@ -121,7 +121,8 @@ export class World {
         const taken = to.peer.handleDatagrams(batch, this.now);
         if (taken !== datagrams.length) throw new Error(`${taken} of ${datagrams.length} were taken`);
       } else {
-        for (const bytes of datagrams) if (!to.peer.handleDatagram(path(), bytes, this.now)) throw new Error("not taken");
+        for (const bytes of datagrams)
+          if (!to.peer.handleDatagram(path(), bytes, this.now)) throw new Error("not taken");
       }
       moved = this.#takeEvents(from) || moved;
     }

@@ -13,5 +13,6 @@ writeFileSync(join(installed, "package.json"), '{ "private": true }\n');
 // The example, and the types that the tests' own types need, are the only things besides.
 const beside = ["ws", "@types/node", "undici-types"].map((name) => join(here, "node_modules", name));
 run("npm", ["install", "--offline", "--no-audit", "--no-fund", "--install-links", ...packages, ...beside], installed);
-for (const folder of ["test", "examples", "bench"]) cpSync(join(here, folder), join(installed, folder), { recursive: true });
+for (const folder of ["test", "examples", "bench"])
+  cpSync(join(here, folder), join(installed, folder), { recursive: true });
 console.log(installed);

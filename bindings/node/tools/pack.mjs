@@ -53,5 +53,10 @@ export function pack() {
 /** Runs a program of the binding's own modules, or of the search path. */
 export function run(program, args, cwd = here) {
   const path = `${join(here, "node_modules", ".bin")}:${process.env.PATH}`;
-  return execFileSync(program, args, { cwd, encoding: "utf8", env: { ...process.env, PATH: path }, stdio: ["ignore", "pipe", "inherit"] });
+  return execFileSync(program, args, {
+    cwd,
+    encoding: "utf8",
+    env: { ...process.env, PATH: path },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
 }
