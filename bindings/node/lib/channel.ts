@@ -65,7 +65,7 @@ export class Channel implements AsyncIterableIterator<Message> {
   #open!: { resolve: () => void; reject: (error: FrazilError) => void };
   #close!: () => void;
 
-  /** @internal */
+  /** Made by its connection. */
   constructor(line: Line, label: string, protocol: string) {
     this.#line = line;
     this.label = label;

@@ -140,7 +140,7 @@ test("errors have a reason and say what was wrong", () => {
     [() => peer.pollTransmit(new Uint8Array(MIN_BUFFER - 1)), "invalid-argument", new RegExp(`${MIN_BUFFER - 1}`)],
     [() => peer.pathId({ ...PATH, localIp: "192.0.2.256" }), "invalid-argument", /192\.0\.2\.256/],
     [() => peer.send(77, BYTES, false, 1), "not-sent", /./],
-    [() => new Peer({}, [{ urls: ["http://192.0.2.1"] }], null, SEEDS[0] ?? BYTES, 0), "invalid-argument", /http/],
+    [() => new Peer({}, [{ urls: ["http://192.0.2.1"] }], null, SEEDS[0], 0), "invalid-argument", /http/],
     [
       () => peer.createDataChannel({ label: "a", maxRetransmits: 1, maxPacketLifeTime: 1 }, 1),
       "invalid-argument",
@@ -245,7 +245,7 @@ test("a certificate can be kept for another peer", () => {
   const first = newPeer();
   const { certificate, privateKey } = first.certificate();
   assert.ok(certificate instanceof Uint8Array && certificate.length > 100 && privateKey.length > 50);
-  const second = new Peer({}, [], { certificate, privateKey }, /** @type {Uint8Array} */ (SEEDS[1]), 0);
+  const second = new Peer({}, [], { certificate, privateKey }, SEEDS[1], 0);
   assert.deepEqual(Buffer.from(second.certificate().certificate), Buffer.from(certificate));
   const of = (/** @type {Peer} */ peer) => {
     peer.createDataChannel({ label: "a" }, 0);

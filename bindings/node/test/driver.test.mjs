@@ -206,6 +206,7 @@ test("what a listener throws is not swallowed, and harms nobody else", async () 
     const [remote] = /** @type {[import("frazil").Channel]} */ (await theirs);
     await remote.send("all is well");
     assert.equal(await channel.receive(), "all is well");
+    await left.close();
   } finally {
     process.off("uncaughtException", catcher);
     for (const listener of others) process.on("uncaughtException", listener);

@@ -8,13 +8,15 @@ import * as imported from "frazil";
 const require = createRequire(import.meta.url);
 
 test("import and require give the same", () => {
+  /** @type {Record<string, unknown>} */
   const required = require("frazil");
   const names = (/** @type {object} */ module) =>
     Object.keys(module)
-      .filter((name) => name !== "default")
+      .filter((name) => name !== "default" && name !== "__esModule")
       .sort();
   assert.deepEqual(names(imported), names(required));
-  for (const name of names(required)) assert.equal(/** @type {any} */ (imported)[name], required[name], name);
+  for (const [name, value] of Object.entries(imported))
+    assert.equal(value, name === "default" ? required : required[name]);
 });
 
 test("what is installed is the package and the one for this platform, with licences and without sources", () => {

@@ -23,7 +23,7 @@ function tiny() {
   const { certificate, privateKey } = newPeer().certificate();
   const hex = (/** @type {Uint8Array} */ bytes) => Buffer.from(bytes).toString("hex");
   const inputs = [
-    `seed ${hex(/** @type {Uint8Array} */ (SEEDS[0]))}`,
+    `seed ${hex(SEEDS[0])}`,
     `certificate ${hex(certificate)} ${hex(privateKey)}`,
     "config max_message_size=65536 active_tcp=false",
     "server stun:192.0.2.9 - -",

@@ -68,7 +68,7 @@ export class Player {
         return [];
       case "new":
         this.#peer = new Peer(this.#config, this.#servers, this.#certificate, this.#seed, time(first));
-        return this.#takeAll();
+        return [];
     }
     const peer = this.#peer;
     if (peer === undefined) throw new Error(`before \`new\`: ${line}`);

@@ -2,6 +2,7 @@
 
 import { HEADER, MIN_BUFFER, Peer, TEXT } from "frazil";
 
+/** @type {[Uint8Array, Uint8Array]} */
 export const SEEDS = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
 
 /** A socket as `handleNetworkChange` takes it. */
@@ -11,7 +12,7 @@ export function hostSocket(/** @type {string} */ ip, port = 4000) {
 
 /** A peer that nothing has happened to. */
 export function newPeer({ config = {}, seed = SEEDS[0], now = 0 } = {}) {
-  return new Peer(config, [], undefined, /** @type {Uint8Array} */ (seed), now);
+  return new Peer(config, [], undefined, seed, now);
 }
 
 /** One datagram behind its header. */
@@ -58,8 +59,8 @@ export class World {
 
   constructor({ batched = false, config = {} } = {}) {
     this.batched = batched;
-    this.left = new End("192.0.2.1", /** @type {Uint8Array} */ (SEEDS[0]), config);
-    this.right = new End("192.0.2.2", /** @type {Uint8Array} */ (SEEDS[1]), config);
+    this.left = new End("192.0.2.1", SEEDS[0], config);
+    this.right = new End("192.0.2.2", SEEDS[1], config);
     for (const { peer, ip } of this.ends) {
       peer.handleNetworkChange([hostSocket(ip)], this.now);
       peer.endOfCandidates(this.now);

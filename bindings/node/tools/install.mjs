@@ -11,7 +11,7 @@ rmSync(installed, { recursive: true, force: true });
 mkdirSync(installed, { recursive: true });
 writeFileSync(join(installed, "package.json"), '{ "private": true }\n');
 // The example, and the types that the tests' own types need, are the only things besides.
-const beside = ["ws", "@types/node", "undici-types"].map((name) => join(here, "node_modules", name));
+const beside = ["ws", "@types/ws", "@types/node", "undici-types"].map((name) => join(here, "node_modules", name));
 run("npm", ["install", "--offline", "--no-audit", "--no-fund", "--install-links", ...packages, ...beside], installed);
 for (const folder of ["test", "examples", "bench"])
   cpSync(join(here, folder), join(installed, folder), { recursive: true });

@@ -20,9 +20,10 @@ export function pack() {
   mkdirSync(join(stage, "main"), { recursive: true });
   const manifest = JSON.parse(readFileSync(join(here, "package.json"), "utf8"));
 
-  // As napi names them: one folder for each platform.
+  // As napi names them: one folder for each platform. It takes no other than one beside a manifest.
   const npmDir = join(stage, "npm");
-  run("napi", ["create-npm-dirs", "--cwd", here, "--npm-dir", npmDir]);
+  cpSync(join(here, "package.json"), join(stage, "package.json"));
+  run("napi", ["create-npm-dirs"], stage);
   const natives = readdirSync(join(here, "dist")).filter((file) => file.endsWith(".node"));
   const platforms = natives.map((file) => join(npmDir, file.split(".")[1] ?? ""));
   for (const [index, platform] of platforms.entries()) {
