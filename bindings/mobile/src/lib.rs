@@ -1,0 +1,41 @@
+//! frazil for Kotlin and Swift.
+//!
+//! uniffi makes the calls that are made now and then. What is called for each datagram takes and gives plain numbers, and
+//! writes into the caller's buffer.
+
+mod error;
+mod event;
+mod packets;
+mod peer;
+mod record;
+
+pub use error::FrazilError;
+pub use event::Event;
+pub use peer::Peer;
+
+uniffi::setup_scaffolding!();
+
+/// The version of the library.
+#[uniffi::export]
+#[must_use]
+pub fn frazil_version() -> String {
+    frazil_border::VERSION.to_owned()
+}
+
+/// The addresses to bind a UDP socket on, best first, with the port 0; see `Peer.handle_network_change`.
+///
+/// Loopback and IPv6 link-local addresses are among them if they are asked for or there is nothing else.
+///
+/// # Errors
+/// If the system does not list its interfaces.
+#[uniffi::export]
+pub fn host_sockets(loopback: bool, link_local: bool) -> Result<Vec<record::HostSocket>, FrazilError> {
+    let sockets = frazil_border::host_sockets(loopback, link_local)?;
+    Ok(sockets.into_iter().map(Into::into).collect())
+}
+
+/// Makes the next call panic inside, to see what a program does then.
+#[uniffi::export]
+pub fn inject_panic() {
+    frazil_border::inject_panic();
+}
