@@ -15,8 +15,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import frazil
@@ -45,103 +43,111 @@ class Room:
     async def send(self, message: Json) -> None:
         await self._socket.send(json.dumps(message))
 
-    async def messages(self) -> AsyncIterator[Json]:
-        async for text in self._socket:
-            message: Json = json.loads(text)
-            if message["type"] == "error":
-                raise Failure(f"the signalling server says: {message['message']}")
-            yield message
+    async def receive(self) -> Json:
+        message: Json = json.loads(await self._socket.recv())
+        if message["type"] == "error":
+            raise Failure(f"the signalling server says: {message['message']}")
+        return message
 
     async def join(self, room: str, part: str) -> list[Json]:
         """Joins, and gives the members who were there before."""
         await self.send({"type": "join", "room": room, "info": {"part": part, "language": LANGUAGE}})
-        async for message in self.messages():
-            if message["type"] == "welcome":
-                members: list[Json] = message["members"]
-                return members
-        raise Failure("the signalling server has closed the connection")
+        while (message := await self.receive())["type"] != "welcome":
+            pass
+        members: list[Json] = message["members"]
+        return members
 
+    async def answerer(self, members: list[Json]) -> str:
+        """Waits for a member who answers."""
+        for member in members:
+            if member["info"].get("part") == "answerer":
+                return str(member["id"])
+        while True:
+            match await self.receive():
+                case {"type": "peer-joined", "member": {"id": str(member), "info": {"part": "answerer"}}}:
+                    return member
 
-@dataclass
-class Outcome:
-    """What came of it."""
+    async def offer(self) -> tuple[str, frazil.Description]:
+        """Waits for somebody's offer."""
+        while True:
+            match await self.receive():
+                case {"type": "description", "from": str(member), "description": {"type": "offer", "sdp": str(sdp)}}:
+                    return member, frazil.Description(type="offer", sdp=sdp)
 
-    received: int = 0
-    sha256: str = ""
-
-
-class Session:
-    """A connection whose descriptions and candidates travel through a room."""
-
-    def __init__(self, room: Room, connection: frazil.Connection) -> None:
-        self._room = room
-        self._connection = connection
-        self._member: str | None = None
-        self.channel: asyncio.Future[frazil.Channel] = asyncio.get_running_loop().create_future()
-        """The channel that the other side opens."""
-        self.connected: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-        """When the connection was there."""
-
-    async def offer(self, member: str) -> None:
-        self._member = member
-        offer = self._connection.create_offer()
-        self._connection.set_local_description(offer)
-        await self._tell(offer)
-
-    async def _answer(self) -> None:
-        answer = self._connection.create_answer()
-        self._connection.set_local_description(answer)
-        await self._tell(answer)
-
-    async def _tell(self, description: frazil.Description) -> None:
+    async def tell_description(self, member: str, description: frazil.Description) -> None:
         shape = {"type": description.type, "sdp": description.sdp}
-        await self._room.send({"type": "description", "to": self._member, "description": shape})
+        await self.send({"type": "description", "to": member, "description": shape})
 
-    async def listen(self, *, offers: bool) -> None:
-        """Takes what comes from the room. Who offers does so as soon as there is somebody to answer."""
-        async for message in self._room.messages():
-            match message:
-                case {"type": "peer-joined", "member": {"id": member, "info": {"part": "answerer"}}} if offers:
-                    if self._member is None:
-                        await self.offer(member)
-                case {"type": "description", "from": member, "description": description}:
-                    if description["type"] == "offer":
-                        self._member = member
-                    self._connection.set_remote_description(frazil.Description(**description))
-                    if description["type"] == "offer":
-                        await self._answer()
-                case {"type": "candidate", "from": member, "candidate": candidate} if member == self._member:
-                    self._connection.add_ice_candidate(
-                        frazil.IceCandidate(
-                            candidate=candidate["candidate"],
-                            sdp_mid=candidate.get("sdpMid"),
-                            sdp_m_line_index=candidate.get("sdpMLineIndex"),
-                            username_fragment=candidate.get("usernameFragment"),
-                        )
+    async def tell_candidate(self, member: str, candidate: frazil.LocalIceCandidate) -> None:
+        shape = {
+            "candidate": candidate.candidate,
+            "sdpMid": candidate.sdp_mid,
+            "sdpMLineIndex": candidate.sdp_m_line_index,
+            "usernameFragment": candidate.username_fragment,
+        }
+        await self.send({"type": "candidate", "to": member, "candidate": shape})
+
+
+async def listen(room: Room, connection: frazil.Connection, member: str) -> None:
+    """Hands to the connection what the other member tells."""
+    while True:
+        match await room.receive():
+            case {"type": "description", "from": str(sender), "description": description} if sender == member:
+                connection.set_remote_description(
+                    frazil.Description(type=description["type"], sdp=description.get("sdp", ""))
+                )
+            case {"type": "candidate", "from": str(sender), "candidate": candidate} if sender == member:
+                connection.add_ice_candidate(
+                    frazil.IceCandidate(
+                        candidate=candidate["candidate"],
+                        sdp_mid=candidate.get("sdpMid"),
+                        sdp_m_line_index=candidate.get("sdpMLineIndex"),
+                        username_fragment=candidate.get("usernameFragment"),
                     )
-                case {"type": "peer-left", "member": member} if member == self._member:
-                    # It may have closed the connection, and left before we heard of that.
-                    return
+                )
 
-    async def attend(self) -> None:
-        """Does what the connection asks for, until it is closed."""
-        async for event in self._connection:
-            match event:
-                case frazil.Channel():
-                    self.channel.set_result(event)
-                case frazil.LocalIceCandidate():
-                    shape = {
-                        "candidate": event.candidate,
-                        "sdpMid": event.sdp_mid,
-                        "sdpMLineIndex": event.sdp_m_line_index,
-                        "usernameFragment": event.username_fragment,
-                    }
-                    await self._room.send({"type": "candidate", "to": self._member, "candidate": shape})
-                case frazil.ConnectionStateChange(state="connected"):
-                    if not self.connected.done():
-                        self.connected.set_result(time.monotonic())
-                case frazil.ConnectionStateChange(state="failed", failure=failure):
-                    raise Failure(f"there is no connection: {failure}")
+
+class Seen:
+    """What the connection has told."""
+
+    def __init__(self) -> None:
+        self.channel: asyncio.Future[frazil.Channel] = asyncio.get_running_loop().create_future()
+        """The channel that the other side has opened."""
+        self.connected_at: float | None = None
+        self.is_closed = False
+
+
+async def attend(connection: frazil.Connection, room: Room, member: str, seen: Seen) -> None:
+    """Does what the connection asks for, until it is closed."""
+    async for event in connection:
+        match event:
+            case frazil.Channel():
+                seen.channel.set_result(event)
+            case frazil.LocalIceCandidate():
+                await room.tell_candidate(member, event)
+            case frazil.ConnectionStateChange(state="connected"):
+                seen.connected_at = seen.connected_at or time.monotonic()
+            case frazil.ConnectionStateChange(state="failed", failure=failure):
+                raise Failure(f"there is no connection: {failure}")
+            case frazil.ConnectionStateChange(state="closed"):
+                seen.is_closed = True
+
+
+class Received:
+    """What has come, and its hash."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._hash = hashlib.sha256()
+
+    def take(self, message: str | bytes) -> None:
+        message = message.encode() if isinstance(message, str) else message
+        self.bytes += len(message)
+        self._hash.update(message)
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
 
 
 async def send_random(channel: frazil.Channel, total: int) -> str:
@@ -154,67 +160,65 @@ async def send_random(channel: frazil.Channel, total: int) -> str:
     return sent.hexdigest()
 
 
-async def offer(channel: frazil.Channel, total: int) -> Outcome:
-    """Sends, and takes what comes back, at the same time."""
-    outcome, came = Outcome(), hashlib.sha256()
-    sending = asyncio.create_task(send_random(channel, total))
-    while outcome.received < total:
-        message = await channel.receive()
-        came.update(message if isinstance(message, bytes) else message.encode())
-        outcome.received += len(message)
-    outcome.sha256 = came.hexdigest()
-    if await sending != outcome.sha256:
-        raise Failure("what came back is not what was sent")
-    return outcome
+async def receive_back(channel: frazil.Channel, total: int, received: Received) -> None:
+    while received.bytes < total:
+        received.take(await channel.receive())
 
 
-async def answer(channel: frazil.Channel) -> Outcome:
+async def echo(channel: frazil.Channel, received: Received) -> None:
     """Sends each message back, until the other side closes."""
-    outcome, came = Outcome(), hashlib.sha256()
     async for message in channel:
-        came.update(message if isinstance(message, bytes) else message.encode())
-        outcome.received += len(message)
+        received.take(message)
         await channel.send(message)
-    outcome.sha256 = came.hexdigest()
-    return outcome
 
 
 async def run(arguments: argparse.Namespace) -> Json:
-    offers = arguments.part == "offerer"
-    started = time.monotonic()
-    async with (
-        websockets.connect(arguments.signaling) as socket,
-        frazil.Connection(loopback=arguments.loopback) as connection,
-    ):
+    received = Received()
+    async with websockets.connect(arguments.signaling) as socket:
         room = Room(socket)
         members = await room.join(arguments.room, arguments.part)
-        session = Session(room, connection)
-        async with asyncio.TaskGroup() as tasks:
-            attending = tasks.create_task(session.attend())
-            listening = tasks.create_task(session.listen(offers=offers))
-            if offers:
+        offer = None
+        if arguments.part == "offerer":
+            member = await room.answerer(members)
+        else:
+            member, offer = await room.offer()
+
+        started = time.monotonic()
+        async with frazil.Connection(loopback=arguments.loopback) as connection, asyncio.TaskGroup() as tasks:
+            seen = Seen()
+            attending = tasks.create_task(attend(connection, room, member, seen))
+            if offer is None:
                 channel = connection.create_data_channel(LABEL, protocol=PROTOCOL)
-                for member in members:
-                    if member["info"].get("part") == "answerer":
-                        await session.offer(member["id"])
-                        break
-                outcome = await offer(channel, arguments.bytes)
+                description = connection.create_offer()
+            else:
+                connection.set_remote_description(offer)
+                description = connection.create_answer()
+            connection.set_local_description(description)
+            await room.tell_description(member, description)
+            listening = tasks.create_task(listen(room, connection, member))
+
+            if offer is None:
+                # We receive while we wait to send: the other side sends no more than we take.
+                sending = tasks.create_task(send_random(channel, arguments.bytes))
+                await receive_back(channel, arguments.bytes, received)
+                if await sending != received.sha256:
+                    raise Failure("what came back is not what was sent")
                 await connection.close()
             else:
-                outcome = await answer(await session.channel)
-            # It ends once the connection is closed, by us or by the other side.
+                await echo(await seen.channel, received)
             await attending
             listening.cancel()
+        milliseconds = round((time.monotonic() - started) * 1000)
         await room.send({"type": "leave"})
     return {
         "part": arguments.part,
         "language": LANGUAGE,
-        "connected": session.connected.done(),
-        "bytes": outcome.received,
-        "sha256": outcome.sha256,
-        "closed": True,
-        "connectMilliseconds": round((session.connected.result() - started) * 1000),
-        "milliseconds": round((time.monotonic() - started) * 1000),
+        "connected": seen.connected_at is not None,
+        "bytes": received.bytes,
+        "sha256": received.sha256,
+        "closed": seen.is_closed,
+        "connectMilliseconds": round(((seen.connected_at or started) - started) * 1000),
+        "milliseconds": milliseconds,
     }
 
 
