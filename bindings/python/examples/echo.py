@@ -30,7 +30,7 @@ LIMIT = 30.0
 Json = dict[str, Any]
 
 
-class Failure(Exception):
+class EchoError(Exception):
     """It cannot go on."""
 
 
@@ -46,7 +46,7 @@ class Room:
     async def receive(self) -> Json:
         message: Json = json.loads(await self._socket.recv())
         if message["type"] == "error":
-            raise Failure(f"the signalling server says: {message['message']}")
+            raise EchoError(f"the signalling server says: {message['message']}")
         return message
 
     async def join(self, room: str, part: str) -> list[Json]:
@@ -64,8 +64,8 @@ class Room:
                 return str(member["id"])
         while True:
             match await self.receive():
-                case {"type": "peer-joined", "member": {"id": str(member), "info": {"part": "answerer"}}}:
-                    return member
+                case {"type": "peer-joined", "member": {"id": str(joined), "info": {"part": "answerer"}}}:
+                    return joined
 
     async def offer(self) -> tuple[str, frazil.Description]:
         """Waits for somebody's offer."""
@@ -128,7 +128,7 @@ async def attend(connection: frazil.Connection, room: Room, member: str, seen: S
             case frazil.ConnectionStateChange(state="connected"):
                 seen.connected_at = seen.connected_at or time.monotonic()
             case frazil.ConnectionStateChange(state="failed", failure=failure):
-                raise Failure(f"there is no connection: {failure}")
+                raise EchoError(f"there is no connection: {failure}")
             case frazil.ConnectionStateChange(state="closed"):
                 seen.is_closed = True
 
@@ -202,7 +202,7 @@ async def run(arguments: argparse.Namespace) -> Json:
                 sending = tasks.create_task(send_random(channel, arguments.bytes))
                 await receive_back(channel, arguments.bytes, received)
                 if await sending != received.sha256:
-                    raise Failure("what came back is not what was sent")
+                    raise EchoError("what came back is not what was sent")
                 await connection.close()
             else:
                 await echo(await seen.channel, received)

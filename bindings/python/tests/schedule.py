@@ -41,7 +41,7 @@ def is_true(word: str) -> bool:
     return {"true": True, "false": False}[word]
 
 
-def value(word: str) -> int | bool | str:
+def value(word: str) -> Any:
     """The value of a field of the configuration."""
     return is_true(word) if word in {"true", "false"} else int(word) if word.isdigit() else word
 

@@ -65,7 +65,7 @@ def test_the_message_is_that_of_the_core() -> None:
     assert "stable" in caught.value.message
     with pytest.raises(InvalidDescriptionError, match="line"):
         peer.set_remote_description(Description(type="offer", sdp="v=0\r\nnonsense\r\n"), NOW)
-    with pytest.raises(InvalidArgumentError, match="'?.?offering"):
+    with pytest.raises(InvalidArgumentError, match="offering"):
         peer.set_remote_description(Description(type="offering", sdp=""), NOW)
     with pytest.raises(NotSentError):
         peer.send(7, "hello", NOW)
@@ -108,7 +108,7 @@ def test_what_is_no_number_and_no_bytes_is_refused_as_python_does() -> None:
         lambda: peer.handle_timeout(wrong),
         lambda: peer.handle_datagram(0, wrong, NOW),
         lambda: peer.handle_datagrams([(0, wrong)], NOW),
-        lambda: peer.send(0, [1, 2], wrong),
+        lambda: peer.send(0, wrong, wrong),
         lambda: Peer(seed=wrong, now=NOW),
     ):
         with pytest.raises(TypeError):

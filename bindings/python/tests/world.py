@@ -45,9 +45,7 @@ class World:
     def __init__(self, *, batched: bool, config: Config | None = None) -> None:
         self.now = 7 * SECOND
         self._batched = batched
-        self.sides = [
-            Side(Peer(config=config, seed=bytes([number]) * 32, now=self.now)) for number in range(2)
-        ]
+        self.sides = [Side(Peer(config=config, seed=bytes([number]) * 32, now=self.now)) for number in range(2)]
         for number, side in enumerate(self.sides):
             side.peer.handle_network_change([host(f"192.0.2.{number + 1}")], self.now)
             side.peer.end_of_candidates(self.now)

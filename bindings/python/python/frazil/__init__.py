@@ -7,7 +7,9 @@ and a connection can be replayed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Union
+import functools
+import operator
+from typing import TYPE_CHECKING
 
 from frazil import _core
 from frazil._core import (
@@ -63,7 +65,7 @@ from frazil.aio import Channel, Connection, ConnectionEvent
 if TYPE_CHECKING:
     from frazil._core import _Event as Event
 else:
-    Event = Union[_core._EVENTS]
+    Event = functools.reduce(operator.or_, _core._EVENTS)
     """What `Peer.poll_event` gives."""
 
 __version__ = _core.version()

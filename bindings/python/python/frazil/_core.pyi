@@ -836,6 +836,7 @@ class Peer:
 
     All methods raise an Error after close and after the core has broken down. Any thread may call.
     """
+
     def __new__(
         cls,
         *,
