@@ -10,6 +10,7 @@ use crate::fuzz;
 use crate::job::Job;
 use crate::kernel_matrix;
 use crate::kotlin;
+use crate::language_matrix;
 use crate::nat_matrix;
 use crate::node;
 use crate::python;
@@ -39,6 +40,7 @@ const STEPS: &[Step] = &[
     Step { name: "python", needs: &[Need::Python], run: python::step },
     Step { name: "kotlin", needs: &[Need::Kotlin], run: kotlin::step },
     Step { name: "swift", needs: &[Need::Swift], run: swift::step },
+    Step { name: "languages", needs: language_matrix::NEEDS, run: language_matrix::step },
     Step { name: "fuzz", needs: fuzz::NEEDS, run: fuzz::all },
 ];
 
@@ -46,7 +48,7 @@ pub(crate) const BROWSER_SUITE: &str = "conformance/browser";
 
 pub(crate) const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 
-const IN_NAMESPACE: &str = "conformance/browser/in-namespace.sh";
+pub(crate) const IN_NAMESPACE: &str = "conformance/browser/in-namespace.sh";
 
 /// The tests make network namespaces, with links and addresses that come and go.
 const NETWORK_NEEDS: &[Need] = &[Need::NetworkNamespace, Need::Program { any_of: &["ip"], package: "iproute2" }];
