@@ -3,7 +3,7 @@
 What goes over the wire, and when, the peer decides. This moves datagrams between it and the sockets, looks names up, calls it
 when its time has come, and tells the application what happened. It is small so that it can be read, and taken as the beginning
 of another one. What it leaves out: it opens no TCP streams, follows no change of the machine's addresses, and publishes no
-names by multicast DNS.
+names by multicast DNS; those of the other side go to the system's resolver.
 
 It needs an event loop that watches sockets (`loop.add_reader`): all but the `ProactorEventLoop` of Windows do.
 """
@@ -200,7 +200,7 @@ class Channel:
         """The next message. Once the channel is closed and there is none, that is a `ClosedError`."""
         while not self._received:
             if self._over:
-                raise self._over
+                raise self._over.with_traceback(None)
             await self._changed.wait()
         message = self._received.popleft()
         if not self._over:
@@ -228,7 +228,7 @@ class Channel:
     @property
     def _peer(self) -> Peer:
         if self._over:
-            raise self._over
+            raise self._over.with_traceback(None)
         return self._connection._peer
 
     def _open(self) -> None:
@@ -236,8 +236,9 @@ class Channel:
         self._changed.wake()
 
     def _take(self, message: str | bytes) -> None:
-        self._received.append(message)
-        self._changed.wake()
+        if not self._over:
+            self._received.append(message)
+            self._changed.wake()
 
     def _end(self, over: Exception) -> None:
         self._over = self._over or over
@@ -304,10 +305,14 @@ class Connection:
         """Why calls are refused: the connection is closed or about to be, or has broken down."""
         self._is_ended = False
 
-        sockets = self._bind(host_sockets(loopback=loopback, link_local=link_local))
-        self._peer.handle_network_change(sockets, time.monotonic_ns())
-        self._peer.end_of_candidates(time.monotonic_ns())
-        self._settle()
+        try:
+            sockets = self._bind(host_sockets(loopback=loopback, link_local=link_local))
+            self._peer.handle_network_change(sockets, time.monotonic_ns())
+            self._peer.end_of_candidates(time.monotonic_ns())
+            self._settle()
+        except BaseException:
+            self._end()
+            raise
 
     # What the application calls.
 
@@ -414,7 +419,7 @@ class Connection:
     async def __anext__(self) -> ConnectionEvent:
         while not self._events:
             if self._over and not isinstance(self._over, ClosedError):
-                raise self._over
+                raise self._over.with_traceback(None)
             if self._over:
                 raise StopAsyncIteration
             await self._changed.wait()
@@ -423,7 +428,7 @@ class Connection:
     @property
     def _open_peer(self) -> Peer:
         if self._over:
-            raise self._over
+            raise self._over.with_traceback(None)
         return self._peer
 
     # What sockets, names and the clock call.
