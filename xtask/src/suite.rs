@@ -38,6 +38,7 @@ const STEPS: &[Step] = &[
     Step { name: "kernel nat chromium", needs: kernel_matrix::CHROMIUM_NEEDS, run: kernel_matrix::chromium_step },
     Step { name: "browser", needs: BROWSER_NEEDS, run: browser },
     Step { name: "python", needs: &[Need::Python], run: python::step },
+    Step { name: "node", needs: node::PACKAGE_NEEDS, run: node::step },
     Step { name: "kotlin", needs: &[Need::Kotlin], run: kotlin::step },
     Step { name: "swift", needs: &[Need::Swift], run: swift::step },
     Step { name: "languages", needs: language_matrix::NEEDS, run: language_matrix::step },
