@@ -10,6 +10,7 @@ use crate::counts::{Counts, Skip};
 use crate::failure::Failure;
 use crate::job::Job;
 use crate::node;
+use crate::python;
 use crate::repository::Repository;
 use crate::setup::{Need, Setup, Unmet, find_program};
 use crate::step::Context;
@@ -18,6 +19,7 @@ use crate::suite::{BROWSER_SUITE, CHROMIUM, IN_NAMESPACE};
 /// Who takes part, in the order of rows and columns.
 const CONTESTANTS: &[Contestant] = &[
     Contestant { name: "rust", needs: &[], prepare: rust },
+    Contestant { name: "python", needs: &[Need::Python], prepare: python },
     Contestant { name: "node", needs: node::PACKAGE_NEEDS, prepare: node_example },
     Contestant { name: "chromium", needs: CHROMIUM_NEEDS, prepare: chromium },
 ];
@@ -36,6 +38,13 @@ struct Contestant {
 /// An example of `frazil-tokio`, which [`build`] has built.
 fn rust(_: &str, repository: &Repository) -> Result<Vec<OsString>, Failure> {
     Ok(vec![repository.target().join("debug/examples/echo").into()])
+}
+
+/// The example of the package as users install it; its WebSocket is among the tools.
+fn python(label: &str, repository: &Repository) -> Result<Vec<OsString>, Failure> {
+    let python = python::install_package(label, repository, "python-echo")?;
+    python::install_tools(label, repository, &python)?;
+    Ok(vec![python.into(), repository.root().join("bindings/python/examples/echo.py").into()])
 }
 
 /// The example of the binding, beside the package that is installed.

@@ -4,7 +4,6 @@ pub(crate) mod cargo;
 #[cfg_attr(not(test), expect(dead_code, reason = "for the tests of the Kotlin binding"))]
 pub(crate) mod maven;
 pub(crate) mod node;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the tests of the Python binding"))]
 pub(crate) mod pytest;
 #[cfg_attr(not(test), expect(dead_code, reason = "for the tests of the Swift binding"))]
 pub(crate) mod swift;

@@ -40,7 +40,8 @@ impl Peer {
         seed: &[u8],
         now: f64,
     ) -> Result<Self> {
-        let (config, servers, certificate) = (config.take("")?, servers.take("")?, certificate.map(|certificate| certificate.take("")).transpose()?);
+        let (config, servers, certificate) =
+            (config.take("")?, servers.take("")?, certificate.map(|certificate| certificate.take("")).transpose()?);
         Ok(Self { inner: border::Peer::new(config, servers, certificate, seed, to_nanos(now)?)? })
     }
 
@@ -75,13 +76,7 @@ impl Peer {
 
     /// The address of the socket that the event `OpenSocket` has asked for; without an IP address there is none.
     #[napi(catch_unwind)]
-    pub fn handle_socket_opened(
-        &self,
-        socket: f64,
-        local_ip: Option<String>,
-        local_port: f64,
-        now: f64,
-    ) -> Result<()> {
+    pub fn handle_socket_opened(&self, socket: f64, local_ip: Option<String>, local_port: f64, now: f64) -> Result<()> {
         let (socket, local_port) = (socket.take("socket")?, local_port.take("localPort")?);
         Ok(self.inner.handle_socket_opened(socket, local_ip.as_deref(), local_port, to_nanos(now)?)?)
     }
