@@ -70,7 +70,7 @@ fn chromium(_: &str, repository: &Repository) -> Result<Vec<OsString>, Failure> 
 }
 
 /// A command line that sets these variables and starts this program.
-fn with_environment(variables: &[(&str, &OsStr)], command: &[&OsStr]) -> Vec<OsString> {
+pub(crate) fn with_environment(variables: &[(&str, &OsStr)], command: &[&OsStr]) -> Vec<OsString> {
     let variables = variables.iter().map(|&(name, value)| {
         let mut assignment = OsString::from(name);
         assignment.push("=");
