@@ -25,6 +25,7 @@ mod step;
 mod suite;
 mod swift;
 mod turn_peers;
+mod version;
 
 use std::process::ExitCode;
 

@@ -20,10 +20,12 @@ use crate::runner;
 use crate::setup::{Need, Setup, find_program};
 use crate::step::{Context, Step};
 use crate::swift;
+use crate::version;
 
 /// Everything that is tested. What fails soonest comes first.
 const STEPS: &[Step] = &[
     Step { name: "format", needs: &[], run: format },
+    Step { name: "version", needs: &[], run: version::step },
     Step { name: "lint", needs: &[], run: lint },
     Step { name: "core alone", needs: &[], run: core_alone },
     Step { name: "tests", needs: &[], run: tests },
