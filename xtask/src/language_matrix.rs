@@ -20,6 +20,7 @@ use crate::suite::{BROWSER_SUITE, CHROMIUM, IN_NAMESPACE};
 const CONTESTANTS: &[Contestant] = &[
     Contestant { name: "rust", needs: &[], prepare: rust },
     Contestant { name: "python", needs: &[Need::Python], prepare: python },
+    Contestant { name: "node", needs: node::PACKAGE_NEEDS, prepare: node_example },
     Contestant { name: "chromium", needs: CHROMIUM_NEEDS, prepare: chromium },
 ];
 
@@ -46,6 +47,13 @@ fn python(label: &str, repository: &Repository) -> Result<Vec<OsString>, Failure
     Ok(vec![python.into(), repository.root().join("bindings/python/examples/echo.py").into()])
 }
 
+/// The example of the binding, beside the package that is installed.
+fn node_example(label: &str, repository: &Repository) -> Result<Vec<OsString>, Failure> {
+    let program = node::install_package(label, repository)?.join("examples/echo.mjs");
+    let path = node::search_path(repository);
+    Ok(with_environment(&[("PATH", &path)], &["node".as_ref(), program.as_os_str()]))
+}
+
 const CHROMIUM_NEEDS: &[Need] = &[
     Need::Program { any_of: CHROMIUM, package: "chromium" },
     Need::program(&["npm"]),
@@ -62,7 +70,7 @@ fn chromium(_: &str, repository: &Repository) -> Result<Vec<OsString>, Failure> 
 }
 
 /// A command line that sets these variables and starts this program.
-fn with_environment(variables: &[(&str, &OsStr)], command: &[&OsStr]) -> Vec<OsString> {
+pub(crate) fn with_environment(variables: &[(&str, &OsStr)], command: &[&OsStr]) -> Vec<OsString> {
     let variables = variables.iter().map(|&(name, value)| {
         let mut assignment = OsString::from(name);
         assignment.push("=");
