@@ -272,9 +272,7 @@ public class Connection
                     peer.handleStreamClosed(event.path, clock.now())
                 }
 
-                is Event.CloseStream, is Event.PublishName, is Event.WithdrawName, is Event.Message -> {
-                    Unit
-                }
+                is Event.CloseStream, is Event.PublishName, is Event.WithdrawName, is Event.Message -> {}
 
                 is Event.ConnectionStateChange -> {
                     connectionState.value = event.state
