@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use crate::failure::Failure;
 use crate::job::Job;
 use crate::repository::Repository;
 
@@ -59,7 +60,7 @@ impl CargoTool {
     ///
     /// Built without optimisation: these tools run for a second or only start others, and their release builds
     /// would take minutes.
-    pub(crate) fn install(self, label: &str, repository: &Repository) -> Result<(), String> {
+    pub(crate) fn install(self, label: &str, repository: &Repository) -> Result<(), Failure> {
         if self.is_installed(repository) {
             return Ok(());
         }
@@ -70,6 +71,9 @@ impl CargoTool {
             .arg(repository.target().join("tools-build"))
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
             .run();
-        if done.success { Ok(()) } else { Err(format!("{} {} could not be installed", self.name(), self.version())) }
+        if done.success {
+            return Ok(());
+        }
+        Err(Failure::of(format!("{} {} could not be installed", self.name(), self.version()), &done))
     }
 }

@@ -11,8 +11,10 @@ use std::time::Duration;
 use crate::arguments::{no_more_options, take_flag, take_number};
 use crate::cargo_tool::CargoTool;
 use crate::counts::Counts;
+use crate::failure::Failure;
+use crate::job::Finished;
 use crate::repository::Repository;
-use crate::setup::{Need, Setup, Unmet};
+use crate::setup::{Need, Setup};
 use crate::step::Context;
 
 /// What fuzzing needs: libFuzzer is C++.
@@ -43,10 +45,7 @@ pub(crate) fn run(repository: &Repository, mut arguments: Vec<String>) -> Result
         Some(other) => return Err(format!("no fuzz target `{other}`; there are: {}", known.join(", "))),
         None => return Err(format!("which fuzz target? There are: {}", known.join(", "))),
     };
-    match Setup::new(repository).meet(NEEDS) {
-        Ok(()) => {}
-        Err(Unmet::Unavailable(why) | Unmet::Broken(why)) => return Err(why),
-    }
+    Setup::new(repository).meet(NEEDS).map_err(|unmet| unmet.to_string())?;
 
     let here = std::env::current_dir().unwrap_or_default();
     let inputs = match &arguments[1..] {
@@ -76,17 +75,17 @@ pub(crate) fn all(context: &Context<'_>) -> Counts {
         for _ in 0..workers {
             scope.spawn(|| {
                 while let Some(target) = { waiting.lock().expect("no worker panics").pop_front() } {
-                    let counts = Counts::check(&target, one(context, &build, &target));
+                    let counts = Counts::of_command_named(&target, &one(context, &build, &target));
                     total.lock().expect("no worker panics").add(counts);
                 }
             });
         }
     });
     let total = total.into_inner().expect("no worker panics");
-    if total == Counts::default() { Counts::check("there are no targets", false) } else { total }
+    if total != Counts::default() { total } else { Counts::one_failed(Failure::unexplained("there are no targets")) }
 }
 
-fn one(context: &Context<'_>, build: &Build, target: &str) -> bool {
+fn one(context: &Context<'_>, build: &Build, target: &str) -> Finished {
     let seconds = context.fuzz_time.as_secs();
     CargoTool::Fuzz
         .job(&format!("{} {target}", context.label), context.repository)
@@ -97,10 +96,14 @@ fn one(context: &Context<'_>, build: &Build, target: &str) -> bool {
         .args(options(context.repository, target))
         .args([&format!("-max_total_time={seconds}"), "-verbosity=0", "-print_final_stats=1"])
         .limit(context.fuzz_time + Duration::from_secs(180))
-        // The dictionary that libFuzzer recommends is long, and no help to a reader.
-        .show(|line| !line.contains("# Uses: ") && !line.starts_with("######"))
+        .keep(|line| !is_chatter(line))
         .run()
-        .success
+}
+
+/// What libFuzzer prints of its own progress, and the dictionary that it recommends, are long, and no help to a reader.
+fn is_chatter(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with("NEW_FUNC") || line.starts_with("######") || line.contains("# Uses: ")
 }
 
 /// The names of the targets, in order.

@@ -20,7 +20,7 @@ pub(crate) struct Job {
     label: String,
     command: Command,
     limit: Duration,
-    show: fn(&str) -> bool,
+    keep: fn(&str) -> bool,
 }
 
 /// What came of it.
@@ -28,7 +28,7 @@ pub(crate) struct Finished {
     /// What was run.
     pub(crate) command: String,
     pub(crate) success: bool,
-    /// Both of its output streams, in the order in which the lines came.
+    /// Both of its output streams, in the order in which the lines came, without those that were not to be kept.
     pub(crate) output: String,
 }
 
@@ -39,7 +39,7 @@ impl Job {
         command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // The output is read by a program first and by people second.
         command.env("NO_COLOR", "1").env("FORCE_COLOR", "0").env("CARGO_TERM_COLOR", "never");
-        Self { label: label.into(), command, limit: DEFAULT_LIMIT, show: |_| true }
+        Self { label: label.into(), command, limit: DEFAULT_LIMIT, keep: |_| true }
     }
 
     pub(crate) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
@@ -63,9 +63,9 @@ impl Job {
         self
     }
 
-    /// Shows only the lines for which `show` says so; all are kept.
-    pub(crate) fn show(mut self, show: fn(&str) -> bool) -> Self {
-        self.show = show;
+    /// Shows and keeps only the lines for which `keep` says so.
+    pub(crate) fn keep(mut self, keep: fn(&str) -> bool) -> Self {
+        self.keep = keep;
         self
     }
 
@@ -83,9 +83,7 @@ impl Job {
         let lines = lines_of(&mut child);
         let mut output = String::new();
         let mut keep = |line: &str| {
-            if (self.show)(line) {
-                println!("{} | {line}", self.label);
-            }
+            println!("{} | {line}", self.label);
             output.push_str(line);
             output.push('\n');
         };
@@ -95,7 +93,8 @@ impl Job {
         let mut killed = false;
         loop {
             match lines.recv_timeout(Duration::from_millis(100)) {
-                Ok(line) => keep(&line),
+                Ok(line) if (self.keep)(&line) => keep(&line),
+                Ok(_) => {}
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) if ended.is_some() => break,
                 // Its output is closed, it itself is not yet gone.
@@ -172,6 +171,7 @@ mod tests {
         for line in ["one", "two", "three"] {
             assert!(finished.output.lines().any(|l| l == line), "{}", finished.output);
         }
+        assert_eq!(shell("echo one; echo two").keep(|line| line != "one").run().output, "two\n");
         assert!(shell("printf 'a\\rb\\n'").run().output.starts_with("b\n"));
         assert!(!Job::new("job", "/no/such/program", Path::new("/")).run().success);
     }

@@ -5,10 +5,11 @@ use std::process::{Command, ExitCode};
 
 use crate::arguments::{take_flag, take_value};
 use crate::counts::Counts;
+use crate::failure::Failure;
 use crate::job::Job;
 use crate::node;
 use crate::repository::Repository;
-use crate::setup::{Need, Setup, Unmet, find_program};
+use crate::setup::{Need, Setup, find_program};
 use crate::step::Context;
 use crate::suite::{BROWSER_SUITE, CHROMIUM};
 
@@ -40,10 +41,8 @@ pub(crate) fn run(repository: &Repository, mut arguments: Vec<String>) -> Result
     let with_chromium = take_flag(&mut arguments, "--chromium");
     let name = if with_chromium { "kernel-chromium" } else { "kernel-matrix" };
     let json = take_value(&mut arguments, "--json")?.map_or_else(|| output(repository, name), |file| here.join(file));
-    match Setup::new(repository).meet(if with_chromium { CHROMIUM_NEEDS } else { NEEDS }) {
-        Ok(()) => {}
-        Err(Unmet::Unavailable(why) | Unmet::Broken(why)) => return Err(why),
-    }
+    let needs = if with_chromium { CHROMIUM_NEEDS } else { NEEDS };
+    Setup::new(repository).meet(needs).map_err(|unmet| unmet.to_string())?;
     let mut command = Command::new("cargo");
     command.current_dir(repository.root()).args(PROGRAM).arg("--json").arg(&json).args(arguments);
     if with_chromium {
@@ -80,7 +79,7 @@ fn count(output: &str) -> Counts {
     let mut counts = Counts::default();
     for line in output.lines() {
         if let Some(what) = line.strip_prefix("differs: ") {
-            counts.failed.push(what.to_owned());
+            counts.failed.push(Failure::unexplained(what));
         } else if line.contains(" networks and cells are as predicted") {
             counts.passed += line.split(' ').next().and_then(|number| number.parse::<usize>().ok()).unwrap_or(0);
         }
@@ -101,7 +100,7 @@ differs: public symmetric stun: predicted: punched; seen: no pair succeeded
 ";
         let counts = count(output);
         assert_eq!((counts.passed, counts.failed.len()), (188, 1));
-        assert!(counts.failed[0].starts_with("public symmetric stun"), "{counts:?}");
+        assert!(counts.failed[0].what.starts_with("public symmetric stun"), "{counts:?}");
         assert_eq!(count("a panic"), Counts::default());
     }
 }

@@ -4,19 +4,25 @@ mod arguments;
 mod cargo_tool;
 mod counts;
 mod demo;
+mod failure;
 mod fuzz;
 mod job;
 mod kernel_matrix;
+mod kotlin;
+mod language_matrix;
 mod nat_matrix;
 mod node;
 mod probe;
 mod process;
 mod program;
+mod python;
 mod report;
 mod repository;
+mod runner;
 mod setup;
 mod step;
 mod suite;
+mod swift;
 mod turn_peers;
 
 use std::process::ExitCode;
@@ -40,6 +46,9 @@ cargo xtask <command>
   kernel-matrix [--json F]       two native peers behind the kernel's own NATs with coturn, beside what nat-matrix predicts;
        [--only WORD]             fails if the two differ; writes to target/kernel-matrix.json unless told otherwise; only
        [--chromium]              the cells with that word in their name; a few of them with Chromium on one side
+  language-matrix [--only WORD]  the echo program in every language against that in every other; fails if a cell does; only
+       [--bytes N] [--json F]    the languages with one of these words in their names; that many bytes (1048576); writes
+                                 to target/language-matrix.json unless told otherwise
   turn-peers [--only WORD]       what other TURN clients and ICE agents do in the hard cases, against a server that is told
        [--with WORD] [--page F]  what to do; a quarter of an hour; only cases or implementations whose names contain WORD;
                                  writes docs/turn-peers.md, or a part of it to the output; --page puts a part in its place
@@ -57,6 +66,7 @@ fn main() -> ExitCode {
         Some("nat-matrix") => nat_matrix::run(&repository, arguments.collect()),
         Some("probe") => probe::run(&repository, arguments.collect()),
         Some("kernel-matrix") => kernel_matrix::run(&repository, arguments.collect()),
+        Some("language-matrix") => language_matrix::run(&repository, arguments.collect()),
         Some("turn-peers") => turn_peers::run(&repository, arguments.collect()),
         Some("fuzz") => fuzz::run(&repository, arguments.collect()),
         Some("help" | "--help" | "-h") => {

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::failure::Failure;
 use crate::job::Job;
 use crate::repository::Repository;
 
@@ -21,16 +22,16 @@ pub(crate) fn is_new_enough(repository: &Repository) -> bool {
 }
 
 /// Installs the pinned version beside the other tools.
-pub(crate) fn install(label: &str, repository: &Repository) -> Result<(), String> {
-    let package =
-        package().ok_or_else(|| format!("Node {LEAST} or newer is missing, and npm has none for this machine"))?;
+pub(crate) fn install(label: &str, repository: &Repository) -> Result<(), Failure> {
+    let none = || format!("Node {LEAST} or newer is missing, and npm has none for this machine");
+    let package = package().ok_or_else(|| Failure::unexplained(none()))?;
     let folder = folder(repository);
-    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    fs::create_dir_all(&folder).map_err(|error| Failure::new(folder.display().to_string(), [error.to_string()]))?;
     let done = Job::new(label, "npm", &folder)
         .args(["install", "--no-audit", "--no-fund", "--no-save", "--prefix", "."])
         .arg(format!("{package}@{PINNED}"))
         .run();
-    if done.success { Ok(()) } else { Err(format!("{package} {PINNED} could not be installed")) }
+    if done.success { Ok(()) } else { Err(Failure::of(format!("{package} {PINNED} could not be installed"), &done)) }
 }
 
 /// `PATH`, with the Node that was installed here in front of all others.

@@ -6,7 +6,10 @@ use std::time::Duration;
 use crate::counts::Counts;
 use crate::step::Outcome;
 
-/// Everything that came of a run. Prints as a table, what failed, what was skipped and why, and the one line that counts.
+/// About how many lines all failures together may take to say why. Of a long output often only the end is kept.
+const LINES: usize = 100;
+
+/// Everything that came of a run. Prints as a table, what failed and was skipped and why, and the one line that counts.
 pub(crate) struct Report(pub(crate) Vec<Outcome>);
 
 impl Report {
@@ -37,9 +40,12 @@ impl fmt::Display for Report {
         let run = self.0.iter().map(|outcome| outcome.run).sum();
         writeln!(f, "{:width$}  {:6}  {:6}  {:7}  {}  {}", "", "", "", "", Clock(setup), Clock(run))?;
 
+        let failures: usize = self.0.iter().map(|outcome| outcome.counts.failed.len()).sum();
+        let lines_each = (LINES / failures.max(1)).max(2);
         for outcome in &self.0 {
-            for what in &outcome.counts.failed {
-                writeln!(f, "failed   {}: {what}", outcome.name)?;
+            for failure in &outcome.counts.failed {
+                writeln!(f, "failed   {}: {failure}", outcome.name)?;
+                failure.why_within(lines_each).try_for_each(|line| writeln!(f, "         | {line}"))?;
             }
         }
         for outcome in &self.0 {
@@ -68,6 +74,7 @@ impl fmt::Display for Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Failure;
 
     #[test]
     fn the_table_ends_with_the_sum_and_names_what_failed_and_what_was_skipped() {
@@ -76,15 +83,19 @@ mod tests {
         let mut tests = Counts { passed: 40, ..Counts::default() };
         tests.add(Counts::skip("slow", "needs an hour"));
         let report = Report(vec![
-            outcome("format", Counts::check("cargo fmt", true)),
+            outcome("format", Counts::one_passed()),
             outcome("tests", tests),
             outcome("browser", Counts::skip("browser", "no chromium")),
-            outcome("licences", Counts::check("cargo deny", false)),
+            outcome(
+                "licences",
+                Counts::one_failed(Failure::new("cargo deny", (1..100).map(|n| format!("reason {n}")))),
+            ),
         ]);
         let text = report.to_string();
         assert!(text.ends_with("\n41 passed, 1 failed, 2 skipped"), "{text}");
         assert!(text.contains("skipped  tests: slow: needs an hour\nskipped  browser: no chromium\n"), "{text}");
-        assert!(text.contains("failed   licences: cargo deny\n"), "{text}");
+        assert!(text.contains("failed   licences: cargo deny\n         | reason 1\n"), "{text}");
+        assert!(text.contains("         | reason 99\nskipped"), "{text}");
         assert!(text.contains("format         1       0        0        -   1:15.3\n"), "{text}");
     }
 }

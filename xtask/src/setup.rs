@@ -1,15 +1,20 @@
 //! What a step needs from the machine, and how it gets there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::cargo_tool::CargoTool;
+use crate::failure::Failure;
 use crate::job::Job;
+use crate::kotlin;
 use crate::node;
+use crate::python;
 use crate::repository::Repository;
+use crate::swift;
 
 /// Something outside the repository that a step cannot run without.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -24,6 +29,12 @@ pub(crate) enum Need {
     Node,
     /// The locked npm packages of this folder.
     NodeModules { folder: &'static str },
+    /// Python 3.11 or newer, and the pinned tools of the binding.
+    Python,
+    /// A JDK, 17 or newer, and Maven.
+    Kotlin,
+    /// Swift 6, in a Debian of its own.
+    Swift,
 }
 
 impl Need {
@@ -39,6 +50,45 @@ impl Need {
             Self::Tool(tool) => tool.is_installed(repository),
             Self::Node => node::is_new_enough(repository),
             Self::NodeModules { folder } => node_modules_are_fresh(&repository.root().join(folder)),
+            Self::Python => python::is_installed(repository),
+            Self::Kotlin => kotlin::missing_packages().is_empty(),
+            Self::Swift => swift::is_installed(repository),
+        }
+    }
+
+    /// Why this machine cannot have it, whatever is installed.
+    fn unavailable(self) -> Option<String> {
+        match self {
+            Self::NetworkNamespace => Some("this machine does not let us make a network namespace".to_owned()),
+            Self::Swift => swift::cannot_be_made(),
+            _ => None,
+        }
+    }
+
+    /// The Debian packages that it wants and that are not there.
+    fn missing_packages(&self) -> &[&'static str] {
+        match self {
+            Self::Program { package, .. } => std::slice::from_ref(package),
+            Self::Python => python::missing_packages(),
+            Self::Kotlin => kotlin::missing_packages(),
+            Self::Swift => swift::missing_packages(),
+            Self::NetworkNamespace | Self::Tool(_) | Self::Node | Self::NodeModules { .. } => &[],
+        }
+    }
+
+    /// Builds or fetches it, now that its Debian packages are there.
+    fn install(self, repository: &Repository) -> Result<(), Failure> {
+        match self {
+            Self::Tool(tool) => tool.install("setup", repository),
+            Self::Node => node::install("setup", repository),
+            Self::NodeModules { folder } => install_node_modules(repository, folder),
+            Self::Python => python::install("setup", repository),
+            Self::Swift => swift::install("setup", repository),
+            Self::Program { .. } | Self::Kotlin => {
+                let packages = self.missing_packages().join(", ");
+                Err(Failure::unexplained(format!("{packages} is installed and its program still missing")))
+            }
+            Self::NetworkNamespace => Err(Failure::unexplained("a network namespace cannot be installed")),
         }
     }
 }
@@ -49,7 +99,16 @@ pub(crate) enum Unmet {
     /// This machine does not let us: the steps that need it are skipped.
     Unavailable(String),
     /// It ought to have worked: the steps that need it have failed.
-    Broken(String),
+    Broken(Failure),
+}
+
+impl fmt::Display for Unmet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unavailable(why) => f.write_str(why),
+            Self::Broken(failure) => failure.fmt(f),
+        }
+    }
 }
 
 /// Sets the machine up, each thing once.
@@ -73,46 +132,31 @@ impl<'a> Setup<'a> {
         let (met, missing): (Vec<Need>, Vec<Need>) = open.into_iter().partition(|need| need.is_met(self.repository));
         self.known.extend(met.into_iter().map(|need| (need, Ok(()))));
 
-        let packages: Vec<(Need, &str)> = missing
-            .iter()
-            .filter_map(|&need| match need {
-                Need::Program { package, .. } => Some((need, package)),
-                _ => None,
-            })
-            .collect();
-        if !packages.is_empty() {
-            let names: Vec<&str> = packages.iter().map(|&(_, package)| package).collect();
-            let outcome = self.install_packages(&names);
-            for (need, package) in packages {
-                let outcome = match &outcome {
-                    Ok(()) if need.is_met(self.repository) => Ok(()),
-                    Ok(()) => {
-                        Err(Unmet::Broken(format!("package {package} is installed and its program still missing")))
-                    }
-                    Err(unmet) => Err(unmet.clone()),
-                };
-                self.known.insert(need, outcome);
-            }
-        }
-
-        // What is built or fetched with a package may follow now that the packages are there.
+        let wanted: BTreeSet<&str> = missing.iter().flat_map(Need::missing_packages).copied().collect();
+        let packages = self.install_packages(&wanted.into_iter().collect::<Vec<_>>());
         for need in missing {
-            let outcome = match need {
-                Need::Program { .. } => continue,
+            let outcome = match need.unavailable() {
                 _ if need.is_met(self.repository) => Ok(()),
-                Need::NetworkNamespace => {
-                    Err(Unmet::Unavailable("this machine does not let us make a network namespace".to_owned()))
+                Some(why) => Err(Unmet::Unavailable(why)),
+                // One package that cannot be had must not take the others with it.
+                None if packages.is_err() && !need.missing_packages().is_empty() => {
+                    self.install_packages(need.missing_packages())
                 }
-                Need::Tool(tool) => tool.install("setup", self.repository).map_err(Unmet::Broken),
-                Need::Node => node::install("setup", self.repository).map_err(Unmet::Broken),
-                Need::NodeModules { folder } => install_node_modules(self.repository, folder),
+                None => Ok(()),
             };
+            let outcome = outcome.and_then(|()| match need.is_met(self.repository) {
+                true => Ok(()),
+                false => need.install(self.repository).map_err(Unmet::Broken),
+            });
             self.known.insert(need, outcome);
         }
         needs.iter().try_for_each(|need| self.known[need].clone())
     }
 
     fn install_packages(&mut self, packages: &[&str]) -> Result<(), Unmet> {
+        if packages.is_empty() {
+            return Ok(());
+        }
         let listed = packages.join(", ");
         let prefix = match &self.installer {
             Installer::Prefix(prefix) => prefix.clone(),
@@ -126,16 +170,19 @@ impl<'a> Setup<'a> {
                 .args(&words[1..])
                 .args(["--quiet", "--yes"])
                 .args(arguments)
-                .show(|line| line.starts_with("E:") || line.starts_with("W:") || line.starts_with("Setting up"))
+                .keep(|line| line.starts_with("E:") || line.starts_with("W:") || line.starts_with("Setting up"))
                 .run()
-                .success
         };
         if !self.package_lists_are_fresh {
-            self.package_lists_are_fresh = apt_get(&["update"]);
+            self.package_lists_are_fresh = apt_get(&["update"]).success;
         }
         let mut install = vec!["install", "--no-install-recommends"];
         install.extend(packages);
-        if apt_get(&install) { Ok(()) } else { Err(Unmet::Broken(format!("apt-get could not install {listed}"))) }
+        let finished = apt_get(&install);
+        if finished.success {
+            return Ok(());
+        }
+        Err(Unmet::Broken(Failure::of(format!("apt-get could not install {listed}"), &finished)))
     }
 }
 
@@ -193,15 +240,16 @@ fn node_modules_are_fresh(folder: &Path) -> bool {
     wanted.is_some() && wanted == read(INSTALLED_LOCK)
 }
 
-fn install_node_modules(repository: &Repository, folder: &str) -> Result<(), Unmet> {
-    let broken = |what: String| Unmet::Broken(format!("npm packages of {folder}: {what}"));
+fn install_node_modules(repository: &Repository, folder: &str) -> Result<(), Failure> {
+    let what = format!("npm packages of {folder}");
     let folder = repository.root().join(folder);
     let npm = Job::new("setup", "npm", &folder).env("PATH", node::search_path(repository));
-    if !npm.args(["ci", "--no-audit", "--no-fund"]).run().success {
-        return Err(broken("npm ci failed".to_owned()));
+    let finished = npm.args(["ci", "--no-audit", "--no-fund"]).run();
+    if !finished.success {
+        return Err(Failure::of(what, &finished));
     }
     let copied = fs::copy(folder.join("package-lock.json"), folder.join(INSTALLED_LOCK));
-    copied.map(drop).map_err(|error| broken(error.to_string()))
+    copied.map(drop).map_err(|error| Failure::new(what, [error.to_string()]))
 }
 
 #[cfg(test)]
@@ -223,6 +271,19 @@ mod tests {
         let Err(Unmet::Unavailable(why)) = setup.meet(&[SHELL, NONSENSE]) else { panic!("met") };
         assert!(why.contains("no-such-program-anywhere") && why.contains("nobody may"), "{why}");
         assert_eq!(setup.known.len(), 2);
+    }
+
+    #[test]
+    fn a_package_that_cannot_be_had_does_not_take_others_with_it() {
+        const ANOTHER: Need = Need::program(&["no-such-other-program"]);
+        let repository = Repository::here();
+        // Stands where `sudo` would: the one package cannot be installed, the other can, and does not help.
+        let refusal = vec!["sh", "-c", "case $* in *program-anywhere*) exit 1 ;; esac"];
+        let mut setup = Setup { installer: Installer::Prefix(refusal), ..Setup::new(&repository) };
+        let _ = setup.meet(&[NONSENSE, ANOTHER]);
+        let mut why = |need| setup.meet(&[need]).map_err(|unmet| unmet.to_string());
+        assert_eq!(why(NONSENSE), Err("apt-get could not install no-such-program-anywhere".to_owned()));
+        assert!(why(ANOTHER).unwrap_err().ends_with("still missing"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::counts::Counts;
+use crate::failure::Failure;
 use crate::repository::Repository;
 use crate::setup::{Need, Setup, Unmet};
 
@@ -40,7 +41,9 @@ impl Step {
         let counts = match met {
             Ok(()) => (self.run)(context),
             Err(Unmet::Unavailable(why)) => Counts::skip(self.name, why),
-            Err(Unmet::Broken(why)) => Counts::check(format!("its set-up: {why}"), false),
+            Err(Unmet::Broken(failure)) => {
+                Counts::one_failed(Failure::new(format!("its set-up: {failure}"), failure.why))
+            }
         };
         Outcome { name: self.name, counts, setup: ready - started, run: ready.elapsed() }
     }

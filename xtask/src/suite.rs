@@ -9,12 +9,17 @@ use crate::counts::Counts;
 use crate::fuzz;
 use crate::job::Job;
 use crate::kernel_matrix;
+use crate::kotlin;
+use crate::language_matrix;
 use crate::nat_matrix;
 use crate::node;
+use crate::python;
 use crate::report::Report;
 use crate::repository::Repository;
-use crate::setup::{Need, Setup, Unmet, find_program};
+use crate::runner;
+use crate::setup::{Need, Setup, find_program};
 use crate::step::{Context, Step};
+use crate::swift;
 
 /// Everything that is tested. What fails soonest comes first.
 const STEPS: &[Step] = &[
@@ -32,6 +37,10 @@ const STEPS: &[Step] = &[
     Step { name: "kernel nat", needs: kernel_matrix::NEEDS, run: kernel_matrix::step },
     Step { name: "kernel nat chromium", needs: kernel_matrix::CHROMIUM_NEEDS, run: kernel_matrix::chromium_step },
     Step { name: "browser", needs: BROWSER_NEEDS, run: browser },
+    Step { name: "python", needs: &[Need::Python], run: python::step },
+    Step { name: "kotlin", needs: &[Need::Kotlin], run: kotlin::step },
+    Step { name: "swift", needs: &[Need::Swift], run: swift::step },
+    Step { name: "languages", needs: language_matrix::NEEDS, run: language_matrix::step },
     Step { name: "fuzz", needs: fuzz::NEEDS, run: fuzz::all },
 ];
 
@@ -39,7 +48,7 @@ pub(crate) const BROWSER_SUITE: &str = "conformance/browser";
 
 pub(crate) const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 
-const IN_NAMESPACE: &str = "conformance/browser/in-namespace.sh";
+pub(crate) const IN_NAMESPACE: &str = "conformance/browser/in-namespace.sh";
 
 /// The tests make network namespaces, with links and addresses that come and go.
 const NETWORK_NEEDS: &[Need] = &[Need::NetworkNamespace, Need::Program { any_of: &["ip"], package: "iproute2" }];
@@ -96,7 +105,7 @@ const ELSEWHERE: [&str; 2] = ["in_namespaces::", "coturn::"];
 fn tests(context: &Context<'_>) -> Counts {
     let skipped = ELSEWHERE.iter().flat_map(|tests| ["--skip", tests]);
     let job = cargo_job(context).args(["test", "--workspace", "--no-fail-fast", "--"]).args(skipped);
-    Counts::of_tests(Counts::of_cargo_test, &job.run())
+    Counts::of_tests(runner::cargo::read, &job.run())
 }
 
 /// Our TURN client, and our discovery of NATs, against the server that everybody runs.
@@ -153,7 +162,7 @@ fn ignored_in_namespace(context: &Context<'_>, selection: &[&str], parts: &[&str
         return Counts::of_command(&built);
     }
     let job = Job::new(context.label, "sh", context.repository.root()).args([IN_NAMESPACE, "cargo"]).args(&tests);
-    Counts::of_tests(Counts::of_cargo_test, &job.args(["--", "--ignored"]).args(parts).run())
+    Counts::of_tests(runner::cargo::read, &job.args(["--", "--ignored"]).args(parts).run())
 }
 
 /// The demo's page in a real browser against the native peer.
@@ -175,7 +184,7 @@ fn browser(context: &Context<'_>) -> Counts {
             .run()
     };
     let mut counts = Counts::of_command(&npm(&["run", "check"]));
-    counts.add(Counts::of_tests(Counts::of_node_test, &npm(&["test"])));
+    counts.add(Counts::of_tests(runner::node::read, &npm(&["test"])));
     counts
 }
 
@@ -189,7 +198,7 @@ fn cargo(context: &Context<'_>, arguments: &[&str]) -> Counts {
 }
 
 fn cargo_test(job: Job) -> Counts {
-    Counts::of_tests(Counts::of_cargo_test, &job.arg("--no-fail-fast").run())
+    Counts::of_tests(runner::cargo::read, &job.arg("--no-fail-fast").run())
 }
 
 /// `cargo xtask test [STEP…] [--seconds N] [--list]`.
@@ -244,9 +253,9 @@ pub(crate) fn set_up(repository: &Repository, arguments: Vec<String>) -> Result<
     for step in STEPS {
         match setup.meet(step.needs) {
             Ok(()) => println!("{}: ready", step.name),
-            Err(Unmet::Unavailable(why) | Unmet::Broken(why)) => {
+            Err(unmet) => {
                 complete = false;
-                println!("{}: cannot run: {why}", step.name);
+                println!("{}: cannot run: {unmet}", step.name);
             }
         }
     }

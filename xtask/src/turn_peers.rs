@@ -8,7 +8,7 @@ use crate::arguments::{no_more_options, take_value};
 use crate::job::Job;
 use crate::node;
 use crate::repository::Repository;
-use crate::setup::{Need, Setup, Unmet, find_program};
+use crate::setup::{Need, Setup, find_program};
 
 const PACKAGE: &str = "conformance/turn-peers";
 const PAGE: &str = "docs/turn-peers.md";
@@ -34,16 +34,14 @@ pub(crate) fn run(repository: &Repository, mut arguments: Vec<String>) -> Result
     if let Some(other) = arguments.first() {
         return Err(format!("`turn-peers` takes options only, not `{other}`"));
     }
-    Setup::new(repository).meet(NEEDS).map_err(|unmet| match unmet {
-        Unmet::Unavailable(why) | Unmet::Broken(why) => why,
-    })?;
+    Setup::new(repository).meet(NEEDS).map_err(|unmet| unmet.to_string())?;
     let package = repository.root().join(PACKAGE);
     let folder = repository.target().join("turn-peers");
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let python = install_python(&package, &folder)?;
     // One of the packages wants a newer Node than the browser suite does.
     if !has_newer_node(repository) {
-        node::install("setup", repository)?;
+        node::install("setup", repository).map_err(|failure| failure.to_string())?;
     }
     install_node_modules(repository, &package, &folder)?;
 

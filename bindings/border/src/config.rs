@@ -35,6 +35,7 @@ impl Config {
         set(&mut config.dtls_1_3, self.dtls_1_3);
         set(&mut config.max_channels, self.max_channels.map(size));
         set(&mut config.send_buffer, self.send_buffer.map(size));
+        config.receive_buffer = self.receive_buffer.map(size);
         Ok(config)
     }
 }

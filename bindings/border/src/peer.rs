@@ -494,14 +494,15 @@ impl Peer {
         })
     }
 
-    /// Says that the application has read that many bytes of the messages of a channel, where the configuration has a
-    /// `receive_buffer`.
+    /// Says that the application has read that many bytes of the messages of a channel, an empty one being one byte, where
+    /// the configuration has a `receive_buffer`. It is soon enough whenever half of that was read, and when nothing is left
+    /// to read. Transmits and events may follow.
     ///
     /// # Errors
     /// Only those of every call.
     pub fn release(&self, channel: u32, bytes: u32, now: u64) -> Result<(), Error> {
-        let _ = (channel, bytes, now);
-        self.change(|_| ())
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        self.change(|core| core.release(ChannelId::from_u32(channel), bytes, Instant::from_nanos(now)))
     }
 
     /// W3C `bufferedAmount`: bytes that the other side has not acknowledged yet.

@@ -14,8 +14,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::error::{SendError, TrySendError};
-use crate::pressure::Level;
-use crate::shared::{Keeper, Shared};
+use crate::shared::{Keeper, Shared, is_worth_telling};
 
 /// One message.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -174,7 +173,13 @@ impl Channel {
             Phase::Open => {}
             Phase::Closed => return Err(TrySendError::Never(SendError::Closed)),
         }
-        let sent = keeper.shared.call(|state, now| state.core.send(line.id, message.kind, &message.data, now));
+        let sent = keeper.shared.call(|state, now| {
+            let sent = state.core.send(line.id, message.kind, &message.data, now);
+            if let Err(peer::SendError::BufferFull { .. }) = sent {
+                state.tell_all_read(now);
+            }
+            sent
+        });
         match sent {
             Some(Ok(())) => {
                 line.used.store(true, Ordering::Release);
@@ -203,9 +208,10 @@ impl Channel {
             let mut eased = pin!(line.eased.notified());
             eased.as_mut().enable();
             // A channel that is gone has nothing buffered, whatever became of it.
-            let buffered = keeper
-                .shared
-                .call(|state, _| state.lines.contains_key(&line.id).then(|| state.core.buffered_amount(line.id)));
+            let buffered = keeper.shared.call(|state, now| {
+                state.tell_all_read(now);
+                state.lines.contains_key(&line.id).then(|| state.core.buffered_amount(line.id))
+            });
             match buffered.flatten() {
                 Some(0) => return Ok(()),
                 // The core tells when all is acknowledged.
@@ -302,9 +308,7 @@ impl Drop for Handle {
             }
         });
         self.line.end();
-        if self.line.empty(shared) {
-            shared.stir();
-        }
+        self.line.empty();
     }
 }
 
@@ -333,19 +337,15 @@ enum Phase {
 #[derive(Default, Debug)]
 struct Inbox {
     messages: VecDeque<Message>,
-    /// What the messages weigh.
-    len: usize,
-    level: Level,
+    /// What the messages count.
+    waiting: usize,
+    /// What those count that were taken out and that the core was not told of.
+    taken: usize,
+    /// The bytes of those.
+    read: usize,
     readers: Vec<Waker>,
     ended: bool,
 }
-
-/// What may come on top of the receive limit, while only short records are let through: what SCTP had received
-/// already and could not deliver in order yet, which is a receive window, and as much again.
-const FAR: usize = 2 << 20;
-
-/// What a message weighs beside its bytes, so that empty ones are not free.
-const WEIGHT: usize = 64;
 
 impl Line {
     pub(crate) fn new(id: ChannelId, terms: ChannelConfig, open: bool) -> Self {
@@ -358,6 +358,10 @@ impl Line {
             turn: Semaphore::new(1),
             eased: Notify::new(),
         }
+    }
+
+    pub(crate) fn id(&self) -> ChannelId {
+        self.id
     }
 
     pub(crate) fn open(&self) {
@@ -383,12 +387,18 @@ impl Line {
         self.eased.notify_waiters();
     }
 
-    /// Puts a message where it can be received. [`Self::wake_readers`] must follow.
-    pub(crate) fn deliver(&self, message: Message, shared: &Shared) {
+    /// Puts a message where it can be received, and gives what [`Self::take_read`] does. [`Self::wake_readers`] must
+    /// follow.
+    pub(crate) fn deliver(&self, message: Message) -> usize {
         let mut inbox = self.lock();
-        inbox.len += message.data.len() + WEIGHT;
+        inbox.waiting += weight(&message);
         inbox.messages.push_back(message);
-        inbox.weigh(shared);
+        inbox.take_read()
+    }
+
+    /// How many bytes were read that the core was not told of. Now it is to be.
+    pub(crate) fn take_read(&self) -> usize {
+        self.lock().take_read()
     }
 
     /// Wakes all that wait for a message.
@@ -406,22 +416,20 @@ impl Line {
             otherwise(&mut inbox);
             return None;
         };
-        inbox.len -= message.data.len() + WEIGHT;
-        shared.pressure.note_read();
-        let eased = inbox.weigh(shared);
+        inbox.waiting -= weight(&message);
+        inbox.taken += weight(&message);
+        inbox.read += counted(&message);
+        let tells = is_worth_telling(inbox.waiting + inbox.taken, inbox.waiting, shared.receive_limit);
         drop(inbox);
-        if eased {
-            shared.stir();
+        if tells {
+            shared.call(|state, now| state.tell_read(self, now));
         }
         Some(message)
     }
 
-    /// Throws all messages away; gives whether that eased the peer.
-    fn empty(&self, shared: &Shared) -> bool {
-        let mut inbox = self.lock();
-        inbox.messages.clear();
-        inbox.len = 0;
-        inbox.weigh(shared)
+    /// Throws all messages away. The core has no such channel any more, and waits for none of them to be read.
+    fn empty(&self) {
+        self.lock().messages.clear();
     }
 
     fn lock(&self) -> MutexGuard<'_, Inbox> {
@@ -430,8 +438,18 @@ impl Line {
 }
 
 impl Inbox {
-    fn weigh(&mut self, shared: &Shared) -> bool {
-        let level = self.level.after(self.len, shared.limits.receive, FAR);
-        shared.pressure.shift(mem::replace(&mut self.level, level), level)
+    fn take_read(&mut self) -> usize {
+        self.taken = 0;
+        mem::take(&mut self.read)
     }
+}
+
+/// The bytes that a message has for the core.
+fn counted(message: &Message) -> usize {
+    message.data.len().max(1)
+}
+
+/// What it counts while it waits.
+fn weight(message: &Message) -> usize {
+    counted(message) + peer::Peer::MESSAGE_OVERHEAD
 }

@@ -19,7 +19,6 @@ use crate::gathering::{Gathered, Gathering};
 use crate::mdns::Responder;
 use crate::network::Monitor;
 use crate::pace::{Turn, Turns};
-use crate::pressure::{Held, Level, records};
 use crate::resolve::Resolver;
 use crate::shared::{Keeper, Shared, State};
 use crate::socket::{Inbound, Sent, Socket};
@@ -79,7 +78,6 @@ pub(crate) struct Driver {
     timer: Pin<Box<Sleep>>,
     /// What the timer is set to.
     deadline: Option<Instant>,
-    held: Held,
     /// What the core told, to be passed on when its lock is free.
     told: VecDeque<Told>,
 }
@@ -144,7 +142,6 @@ impl Driver {
             turns,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             deadline: None,
-            held: Held::default(),
             told: VecDeque::new(),
         }
     }
@@ -169,6 +166,9 @@ impl Driver {
         let closing = BUFFERS.with_borrow_mut(|buffers| {
             let shared = Arc::clone(&self.shared);
             let mut state = shared.lock();
+            if let Some(waiting) = self.queue.backlog() {
+                state.core.set_event_backlog(waiting, shared.clock.now());
+            }
             if std::mem::take(&mut self.lost) {
                 state.core.handle_network_change(&self.hosts(), shared.clock.now());
             }
@@ -230,7 +230,6 @@ impl Driver {
             let streams = self.poll_streams(cx, buffers);
             worked |= streams.worked;
             more |= streams.more;
-            worked |= self.release_held(&mut buffers.outbound);
             if self.deadline.is_some() && self.timer.as_mut().poll(cx).is_ready() {
                 worked = true;
                 self.deadline = None;
@@ -393,19 +392,17 @@ impl Driver {
         StreamTurn { worked: turn.worked || turn.more, ..turn }
     }
 
-    /// Gives the core the datagrams in what a stream brought.
-    fn receive_from_stream(&mut self, path: PathId, mut bytes: &[u8], outbound: &mut Outbound) {
+    /// Gives the core what a stream brought.
+    fn receive_from_stream(&mut self, path: PathId, bytes: &[u8], outbound: &mut Outbound) {
+        if bytes.is_empty() {
+            return;
+        }
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
-        let now = shared.clock.now();
-        let Some(mut cut) = self.streams.lend_cut(path) else { return };
-        while let Some(datagram) = cut.read(&mut bytes) {
-            self.take(&mut state, path, datagram, now, outbound);
-            if !self.streams.contains(path) {
-                return;
-            }
-        }
-        self.streams.give_back(path, cut);
+        state.stats.datagrams_received += 1;
+        state.stats.bytes_received += bytes.len() as u64;
+        state.core.handle_stream_data(path, bytes, shared.clock.now());
+        self.drain(&mut state, outbound);
     }
 
     /// Gives the core the batch that the socket received.
@@ -426,55 +423,13 @@ impl Driver {
                     id
                 }
             };
-            self.take(&mut state, id, datagram, now, outbound);
+            state.stats.datagrams_received += 1;
+            state.stats.bytes_received += datagram.len() as u64;
+            state.core.handle_datagram(id, datagram, now);
+            self.drain(&mut state, outbound);
         }
         drop(state);
         self.flush(outbound);
-    }
-
-    /// Gives the core a datagram, but for what is to wait.
-    fn take(&mut self, state: &mut State, path: PathId, datagram: &[u8], now: Instant, outbound: &mut Outbound) {
-        let shared = Arc::clone(&self.shared);
-        state.stats.datagrams_received += 1;
-        state.stats.bytes_received += datagram.len() as u64;
-        if shared.pressure.level() == Level::Free {
-            self.give(state, path, datagram, now);
-            self.drain(state, outbound);
-            return;
-        }
-        if shared.pressure.was_read() {
-            self.held.hurry(now);
-        }
-        for record in records(datagram) {
-            if self.held.keep(shared.pressure.level(), path, &record, now) {
-                state.stats.records_held += 1;
-            } else {
-                self.give(state, path, &record, now);
-                self.drain(state, outbound);
-            }
-        }
-    }
-
-    /// Gives the core what was held back, as far as the queues have room again.
-    fn release_held(&mut self, outbound: &mut Outbound) -> bool {
-        let mut worked = false;
-        let shared = Arc::clone(&self.shared);
-        while let Some((path, record)) = self.held.release(shared.pressure.level()) {
-            worked = true;
-            let mut state = shared.lock();
-            self.give(&mut state, path, &record, shared.clock.now());
-            self.drain(&mut state, outbound);
-        }
-        self.flush(outbound);
-        worked
-    }
-
-    fn give(&self, state: &mut State, path: PathId, datagram: &[u8], now: Instant) {
-        if self.streams.leads_to_server(path) {
-            state.core.handle_stream_data(path, datagram, now);
-        } else {
-            state.core.handle_datagram(path, datagram, now);
-        }
     }
 
     /// Takes out of the core all transmits and all events, until there are neither. Transmits are sent when
@@ -604,7 +559,10 @@ impl Driver {
             },
             peer::Event::Message { channel, kind, data } => {
                 let Some(line) = state.lines.get(&channel) else { return };
-                line.deliver(Message { kind, data: data.into() }, &self.shared);
+                let read = line.deliver(Message { kind, data: data.into() });
+                if read > 0 {
+                    state.core.release(channel, read, self.shared.clock.now());
+                }
                 match self.told.back() {
                     Some(Told::Received(last)) if Arc::ptr_eq(last, line) => return,
                     _ => Told::Received(Arc::clone(line)),

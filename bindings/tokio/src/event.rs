@@ -3,7 +3,7 @@
 use frazil::ice;
 use frazil::ice::PairReport;
 use frazil::jsep::{SignalingState, TrickledCandidate};
-use frazil::peer::ConnectionState;
+use frazil::peer::{self, ConnectionState};
 use futures_core::Stream;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -15,8 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::channel::Channel;
-use crate::pressure::Level;
-use crate::shared::Shared;
+use crate::shared::{Shared, is_worth_telling};
 
 /// What happened.
 #[derive(Debug)]
@@ -60,7 +59,7 @@ pub enum Event {
 }
 
 /// How many events may wait before data is held back.
-const LIMIT: usize = 256;
+const LIMIT: usize = peer::Peer::EVENT_BACKLOG;
 
 /// The events of one peer, in order; a [`Stream`] that ends when the peer is closed.
 ///
@@ -118,7 +117,8 @@ pub(crate) struct Queue {
 #[derive(Default, Debug)]
 struct Waiting {
     events: VecDeque<Event>,
-    level: Level,
+    /// How many the core was told of; none while there are few.
+    told: usize,
     waker: Option<Waker>,
     ended: bool,
     disowned: bool,
@@ -141,7 +141,6 @@ impl Queue {
             waiting.events.remove(older);
         }
         waiting.events.push_back(event);
-        self.weigh(&mut waiting);
         let waker = waiting.waker.take();
         drop(waiting);
         if let Some(waker) = waker {
@@ -163,7 +162,7 @@ impl Queue {
     fn pop(&self) -> Option<Event> {
         let mut waiting = self.lock();
         let event = waiting.events.pop_front();
-        let eased = self.weigh(&mut waiting);
+        let eased = waiting.is_eased();
         drop(waiting);
         if eased {
             self.shared.stir();
@@ -190,7 +189,7 @@ impl Queue {
         let mut waiting = self.lock();
         waiting.disowned = true;
         let events = mem::take(&mut waiting.events);
-        let eased = self.weigh(&mut waiting);
+        let eased = waiting.is_eased();
         drop(waiting);
         if eased {
             self.shared.stir();
@@ -198,13 +197,22 @@ impl Queue {
         drop(events);
     }
 
-    fn weigh(&self, waiting: &mut Waiting) -> bool {
-        let level = waiting.level.after(waiting.events.len(), LIMIT, LIMIT);
-        self.shared.pressure.shift(mem::replace(&mut waiting.level, level), level)
+    /// How many events wait, where the core is to be told.
+    pub(crate) fn backlog(&self) -> Option<usize> {
+        let mut waiting = self.lock();
+        let few = waiting.events.len() <= LIMIT / 2;
+        let backlog = if few { 0 } else { waiting.events.len() };
+        (mem::replace(&mut waiting.told, backlog) != backlog).then_some(backlog)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn is_eased(&self) -> bool {
+        is_worth_telling(self.told, self.events.len(), LIMIT)
     }
 }
 
@@ -226,18 +234,18 @@ impl Event {
 mod tests {
     use super::*;
     use crate::clock::Clock;
-    use crate::shared::Limits;
     use frazil::peer::{Config, Peer};
 
     #[test]
     fn events_that_nobody_takes_hold_data_back_and_only_states_are_overtaken() {
         let clock = Clock::new();
         let core = Peer::new(Config::default(), [7; 32], clock.now()).unwrap();
-        let shared = Arc::new(Shared::new(core, clock, Limits { receive: 1 }));
+        let shared = Arc::new(Shared::new(core, clock, 1 << 20));
         let (mut events, queue) = Events::new(Arc::clone(&shared));
         for _ in 0..LIMIT {
             queue.push(Event::IceStateChange(ice::State::Checking));
-            assert_eq!(shared.pressure.level(), Level::Free);
+            let few = queue.lock().events.len() <= LIMIT / 2;
+            assert_eq!(queue.backlog().is_none(), few, "the core is told of many alone");
         }
         for _ in 0..10 {
             queue.push(Event::IceCandidate(TrickledCandidate::default()));
@@ -245,12 +253,18 @@ mod tests {
             queue.push(Event::ConnectionStateChange(ConnectionState::Disconnected));
         }
         queue.push(Event::IceStateChange(ice::State::Connected));
-        assert_eq!(shared.pressure.level(), Level::Full);
+        assert!(queue.backlog().is_some_and(|waiting| waiting > LIMIT));
+        assert_eq!(queue.backlog(), None, "it is told once");
         let mut taken = Vec::new();
+        let mut woken = Vec::new();
         while let Some(event) = events.try_next() {
             taken.push(event);
+            if shared.lock().was_stirred(Waker::noop()) {
+                woken.push(queue.backlog());
+            }
         }
-        assert_eq!(shared.pressure.level(), Level::Free);
+        // In steps, and the last tells that few are left.
+        assert!((1..=3).contains(&woken.len()) && woken.last() == Some(&Some(0)), "{woken:?}");
         assert_eq!(taken.iter().filter(|event| matches!(event, Event::IceCandidate(_))).count(), 10);
         // The one that came below the limit's reach stays; of those above it, the latest.
         assert_eq!(taken.iter().filter(|event| matches!(event, Event::ConnectionStateChange(_))).count(), 1);

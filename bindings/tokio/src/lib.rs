@@ -85,10 +85,10 @@
 //! - **Sending**: [`Channel::send`] waits while the message would make more than [`Builder::send_limit`] bytes
 //!   wait to be acknowledged.
 //! - **Receiving**: messages wait in their channel until they are received. Above [`Builder::receive_limit`]
-//!   the peer keeps bulk data from the core, which the other side takes for loss and slows down for, on all
-//!   channels of this peer. Connectivity goes on, and so does our own sending: an application may wait to send
-//!   before it receives more. Nothing is lost on reliable channels; on others, messages may be, as they may
-//!   anywhere. So receive from every channel, or drop it.
+//!   the core holds bulk data back ([`frazil::peer::Peer::release`]), which the other side takes for loss and slows
+//!   down for, on all channels of this peer. Connectivity goes on, and so does our own sending: an application may
+//!   wait to send before it receives more. Nothing is lost on reliable channels; on others, messages may be, as they
+//!   may anywhere. So receive from every channel, or drop it.
 //! - **Events** are never lost, see [`Events`].
 //!
 //! # TCP
@@ -100,10 +100,7 @@
 //! What waits for a slow stream is bounded: above 256 KiB datagrams are lost, as in a socket's full buffer, and SCTP
 //! slows down. A stream never holds up the peer. Strangers who connect get ten seconds, and are sixteen at the most.
 //! Which streams there are is the core's decision: the driver does what `OpenStream` and `CloseStream` ask for, and
-//! answers with `handle_stream_opened`, `handle_stream_accepted`, and `handle_stream_closed`. What a stream brings is
-//! cut into datagrams by [`frazil::ice::FrameReader`] here and given to `handle_datagram`, not to
-//! `handle_stream_data`, so that it can be held back like what sockets bring. What a server's stream brings is cut into
-//! messages for the same reason, and given to `handle_stream_data`.
+//! answers with `handle_stream_opened`, `handle_stream_accepted`, and `handle_stream_closed`.
 //!
 //! # Fairness and cost
 //!
@@ -127,8 +124,6 @@ mod mdns;
 mod network;
 mod pace;
 mod peer;
-mod pressure;
-mod relayed;
 mod resolve;
 mod shared;
 mod socket;

@@ -21,12 +21,15 @@ use crate::event::{Event, Events};
 use crate::gathering::{Gathered, Gathering};
 use crate::network::Monitor;
 use crate::pace::Pace;
-use crate::shared::{Keeper, Limits, Shared, State};
+use crate::shared::{Keeper, Shared, State};
 use crate::socket::Socket;
 use crate::stream::Listener;
 use crate::tls::Trust;
 use frazil::ice::{IceServer, InvalidServer};
 use frazil_interfaces::{Interface, InterfacePolicy, interfaces};
+
+/// How many bytes may wait in a channel unless the configuration says so.
+const RECEIVE_LIMIT: usize = 1 << 20;
 
 /// What a peer is made with.
 #[derive(Clone, Debug)]
@@ -36,7 +39,6 @@ pub struct Builder {
     gathering: Gathering,
     follow_network: bool,
     pace: Option<Pace>,
-    limits: Limits,
     /// Or what was wrong with what was said of servers first.
     invalid_server: Option<InvalidServer>,
     trust: Result<Trust, rustls::Error>,
@@ -49,7 +51,6 @@ impl Default for Builder {
             gathering: Gathering::default(),
             follow_network: true,
             pace: Some(Pace::process()),
-            limits: Limits { receive: 1 << 20 },
             invalid_server: None,
             trust: Ok(Trust::default()),
         }
@@ -129,9 +130,10 @@ impl Builder {
 
     /// How many bytes received on one channel may wait for the application, 1 MiB unless set. Above it the
     /// other side's data is held back. Some may still come in above: of long messages about one SCTP receive
-    /// window, of short ones 2 MiB, and then a megabyte in a day at most.
+    /// window, of short ones 2 MiB, and then a megabyte in a day at most. It is the `receive_buffer` of the
+    /// configuration.
     pub fn receive_limit(mut self, bytes: usize) -> Self {
-        self.limits.receive = bytes;
+        self.config.receive_buffer = Some(bytes);
         self
     }
 
@@ -165,13 +167,14 @@ impl Builder {
         let clock = Clock::new();
         let now = clock.now();
         self.config.ice.pace = if self.pace.is_some() { ice::Pace::Granted } else { ice::Pace::Own };
+        let receive_limit = *self.config.receive_buffer.get_or_insert(RECEIVE_LIMIT);
         let mut core = peer::Peer::new(self.config, seed, now).map_err(StartError::Setup)?;
         let hosts = sockets.iter().map(Socket::host).chain(listeners.iter().map(Listener::host));
         let hosts: Vec<HostSocket> = hosts.collect();
         core.handle_network_change(&hosts, now);
         core.end_of_candidates(now);
 
-        let shared = Arc::new(Shared::new(core, clock, self.limits));
+        let shared = Arc::new(Shared::new(core, clock, receive_limit));
         let keeper = Arc::new(Keeper { shared: Arc::clone(&shared) });
         let (events, queue) = Events::new(Arc::clone(&shared));
         for event in failures {
@@ -469,7 +472,8 @@ impl Peer {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let state = self.shared().lock();
-        Stats { unused: state.core.counters(), ..state.stats }
+        let unused = state.core.counters();
+        Stats { records_held: unused.records_held, unused, ..state.stats }
     }
 
     fn call<T>(&self, call: impl FnOnce(&mut State, frazil::Instant) -> T) -> Result<T, Error> {
@@ -491,9 +495,9 @@ impl fmt::Debug for Peer {
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Datagrams received, from anyone.
+    /// Datagrams received, from anyone. Of a stream, what is read at once counts as one.
     pub datagrams_received: u64,
-    /// Their bytes, without UDP and IP headers.
+    /// Their bytes, without headers of UDP, TCP and IP.
     pub bytes_received: u64,
     /// Datagrams sent, or tried to be.
     pub datagrams_sent: u64,

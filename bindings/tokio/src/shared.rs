@@ -12,28 +12,20 @@ use crate::channel::Line;
 use crate::clock::Clock;
 use crate::grounds::Grounds;
 use crate::peer::Stats;
-use crate::pressure::Pressure;
 
 /// One peer. The core is behind a lock that is held for one call, or for one batch of datagrams, and never
 /// over an await: a call on a handle takes effect, and gives its error, at once, and costs no message to
 /// another task. What it made the core want to send is sent by the driver, which is woken.
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
-    pub(crate) limits: Limits,
-    pub(crate) pressure: Pressure,
+    /// How much of what the other side sent may wait in each channel.
+    pub(crate) receive_limit: usize,
     pub(crate) connection: watch::Sender<ConnectionState>,
     pub(crate) ice: watch::Sender<ice::State>,
     pub(crate) gathering: watch::Sender<ice::GatheringState>,
     /// Whether the driver is gone; then no call reaches the core any more.
     pub(crate) ended: watch::Sender<bool>,
     state: Mutex<State>,
-}
-
-/// How much may wait where.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// Bytes received on one channel that the application did not read.
-    pub(crate) receive: usize,
 }
 
 /// What the lock guards.
@@ -50,11 +42,10 @@ pub(crate) struct State {
 }
 
 impl Shared {
-    pub(crate) fn new(core: peer::Peer, clock: Clock, limits: Limits) -> Self {
+    pub(crate) fn new(core: peer::Peer, clock: Clock, receive_limit: usize) -> Self {
         Self {
             clock,
-            limits,
-            pressure: Pressure::default(),
+            receive_limit,
             connection: watch::Sender::new(core.connection_state()),
             ice: watch::Sender::new(core.ice_state()),
             gathering: watch::Sender::new(core.gathering_state()),
@@ -118,6 +109,19 @@ impl State {
         self.driver.take()
     }
 
+    /// Tells the core what the application has read of a channel.
+    pub(crate) fn tell_read(&mut self, line: &Line, now: frazil::Instant) {
+        tell_read(&mut self.core, line, now);
+    }
+
+    /// Tells the core what the application has read: it waits for an acknowledgement, which may be among what is held
+    /// back.
+    pub(crate) fn tell_all_read(&mut self, now: frazil::Instant) {
+        for line in self.lines.values() {
+            tell_read(&mut self.core, line, now);
+        }
+    }
+
     /// Whether the core was called since the last time this was asked. If not, `driver` is woken when it is.
     pub(crate) fn was_stirred(&mut self, driver: &Waker) -> bool {
         if std::mem::take(&mut self.stirred) {
@@ -128,9 +132,23 @@ impl State {
     }
 }
 
+fn tell_read(core: &mut peer::Peer, line: &Line, now: frazil::Instant) {
+    let read = line.take_read();
+    if read > 0 {
+        core.release(line.id(), read, now);
+    }
+}
+
+/// Whether it makes a difference to the core that of `counted`, as far as it knows, only `waiting` are left: half of the
+/// limit is gone, or no more than that is left. To tell of each would wake the driver for each.
+pub(crate) fn is_worth_telling(counted: usize, waiting: usize, limit: usize) -> bool {
+    let half = limit / 2;
+    counted.saturating_sub(waiting) > half || (counted > half && waiting <= half)
+}
+
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("limits", &self.limits).field("pressure", &self.pressure).finish_non_exhaustive()
+        f.debug_struct("Shared").field("receive_limit", &self.receive_limit).finish_non_exhaustive()
     }
 }
 

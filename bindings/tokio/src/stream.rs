@@ -1,7 +1,7 @@
 //! TCP: listeners, the streams that were accepted or are opened to peers and servers, and what waits to be written to
 //! each.
 
-use frazil::ice::{FrameReader, HostSocket};
+use frazil::ice::HostSocket;
 use frazil::{Path, PathId, Protocol};
 use socket2::{Domain, SockRef, Type};
 use std::collections::{BTreeMap, VecDeque};
@@ -13,7 +13,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use crate::relayed::Messages;
 use crate::socket::{in_range, scope_of, with_scope, without_scope};
 use crate::tls::{MAX_RECORD, Session, Trust};
 use frazil_interfaces::{Interface, is_link_local};
@@ -140,7 +139,7 @@ impl Streams {
 
     /// Takes a stream that was accepted.
     pub(crate) fn insert(&mut self, path: PathId, io: TcpStream) {
-        self.by_path.insert(path, Stream::new(io, Cut::Frames(FrameReader::default()), None));
+        self.by_path.insert(path, Stream::new(io, false, None));
     }
 
     /// Closes a stream once what was written is on its way.
@@ -204,24 +203,9 @@ impl Streams {
         self.by_path.get_mut(&path)?.read(buffer)
     }
 
-    /// Lends out what finds the datagrams in a stream, to be given back with [`Self::give_back`].
-    pub(crate) fn lend_cut(&mut self, path: PathId) -> Option<Cut> {
-        self.by_path.get_mut(&path).map(|stream| std::mem::replace(&mut stream.cut, Cut::Lent))
-    }
-
-    pub(crate) fn give_back(&mut self, path: PathId, cut: Cut) {
-        if let Some(stream) = self.by_path.get_mut(&path) {
-            stream.cut = cut;
-        }
-    }
-
-    /// Whether a server is at the other end, so that what the stream brings is the core's as it is.
+    /// Whether a server is at the other end.
     pub(crate) fn leads_to_server(&self, path: PathId) -> bool {
         self.by_path.get(&path).is_some_and(|stream| stream.to_server)
-    }
-
-    pub(crate) fn contains(&self, path: PathId) -> bool {
-        self.by_path.contains_key(&path)
     }
 
     /// Whether some stream broke since [`Self::poll`] last told.
@@ -236,30 +220,10 @@ impl Streams {
     }
 }
 
-/// What finds datagrams in the bytes of a stream.
-pub(crate) enum Cut {
-    Frames(FrameReader),
-    Messages(Messages),
-    Lent,
-}
-
-impl Cut {
-    /// The next frame's content or the next message. Takes from `bytes` what it has looked at; when there is none, that
-    /// is all of them.
-    pub(crate) fn read<'a, 'b: 'a>(&'a mut self, bytes: &mut &'b [u8]) -> Option<&'a [u8]> {
-        match self {
-            Self::Frames(reader) => reader.read(bytes),
-            Self::Messages(messages) => messages.read(bytes),
-            Self::Lent => None,
-        }
-    }
-}
-
 struct Stream {
     io: TcpStream,
     tls: Option<Session>,
     to_server: bool,
-    cut: Cut,
     /// Bytes that the system did not take yet; the first frame of them may have gone in part.
     backlog: VecDeque<u8>,
     broken: Option<io::Error>,
@@ -270,11 +234,10 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(io: TcpStream, cut: Cut, tls: Option<Session>) -> Self {
+    fn new(io: TcpStream, to_server: bool, tls: Option<Session>) -> Self {
         // Datagrams do not wait for one another. Where the system refuses, they do.
         let _ = io.set_nodelay(true);
-        let to_server = matches!(cut, Cut::Messages(_));
-        Self { io, tls, to_server, cut, backlog: VecDeque::new(), broken: None, parts: false, shut: false }
+        Self { io, tls, to_server, backlog: VecDeque::new(), broken: None, parts: false, shut: false }
     }
 
     fn write(&mut self, bytes: &[u8]) {
@@ -363,11 +326,11 @@ fn read_once(io: &TcpStream, buffer: &mut [u8], broken: &mut Option<io::Error>) 
 async fn open(Wanted { local, remote, scope, to }: Wanted) -> io::Result<Stream> {
     let io = connect(local, remote, scope).await?;
     Ok(match to {
-        End::Peer => Stream::new(io, Cut::Frames(FrameReader::default()), None),
-        End::Server { tls: None } => Stream::new(io, Cut::Messages(Messages::default()), None),
+        End::Peer => Stream::new(io, false, None),
+        End::Server { tls: None } => Stream::new(io, true, None),
         End::Server { tls: Some((name, trust)) } => {
             let (io, session) = trust.shake_hands(io, &name).await?;
-            Stream::new(io, Cut::Messages(Messages::default()), Some(session))
+            Stream::new(io, true, Some(session))
         }
     })
 }
@@ -464,7 +427,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn over_tls_messages_arrive_as_they_were_sent_and_the_end_is_told() {
+    async fn over_tls_bytes_arrive_as_they_were_sent_and_the_end_is_told() {
         let echo = Echo::start("127.0.0.1");
         let mut streams = Streams::default();
         streams.open(PATH, wanted(&echo, "127.0.0.1", Trust::roots([echo.certificate.clone()]).unwrap()));
@@ -472,20 +435,15 @@ mod tests {
         assert!(streams.leads_to_server(PATH));
         let mut sent = Vec::new();
         for n in 0..150_u32 {
-            let message = crate::relayed::in_channel([0x40, 1], &vec![n as u8; 1 + (n * 7 % 1_200) as usize]);
+            let message = vec![n as u8; 1 + (n * 7 % 1_200) as usize];
             assert!(streams.write(PATH, &message));
-            sent.push(message);
+            sent.extend(message);
         }
         let (mut got, mut buffer) = (Vec::new(), vec![0; READ]);
         while got.len() < sent.len() {
             assert!(next(&mut streams).await.is_none(), "the stream is well");
             while let Some(len) = streams.read(PATH, &mut buffer) {
-                let mut cut = streams.lend_cut(PATH).unwrap();
-                let mut bytes = &buffer[..len];
-                while let Some(message) = cut.read(&mut bytes) {
-                    got.push(message.to_vec());
-                }
-                streams.give_back(PATH, cut);
+                got.extend_from_slice(&buffer[..len]);
             }
         }
         assert_eq!(got, sent);
@@ -493,7 +451,7 @@ mod tests {
         streams.write(PATH, b"last words");
         streams.close(PATH);
         tokio::time::timeout(Duration::from_secs(30), poll_fn(|cx| streams.poll_parted(cx))).await.unwrap();
-        assert_eq!(echo.heard.join().unwrap().unwrap(), [sent.concat(), b"last words".to_vec()].concat());
+        assert_eq!(echo.heard.join().unwrap().unwrap(), [&sent[..], b"last words"].concat());
     }
 
     #[tokio::test]
@@ -535,7 +493,7 @@ mod tests {
             let Some(News::Closed(PATH, error)) = next(&mut streams).await else { panic!("{expected} is believed") };
             let error = error.to_string();
             assert!(error.contains(why), "{expected}: {error}");
-            assert!(!streams.contains(PATH));
+            assert!(!streams.by_path.contains_key(&PATH));
             assert!(!echo.heard.join().unwrap().is_ok_and(|heard| !heard.is_empty()), "nothing was said");
         }
     }

@@ -1,6 +1,7 @@
 /** A real browser with pages of the demo. */
 
 import { mkdir } from "node:fs/promises";
+import { setTimeout as pause } from "node:timers/promises";
 import { chromium } from "playwright-core";
 
 import { ROOT } from "./programs.mjs";
@@ -11,6 +12,9 @@ import { ROOT } from "./programs.mjs";
 
 export const DESKTOP = { width: 1200, height: 900 };
 export const PHONE = { width: 390, height: 844 };
+/** How long `eventually` looks unless told otherwise, and how long it looks away in between. */
+const PATIENCE_MS = 20_000;
+const PAUSE_MS = 50;
 
 /**
  * @param {Addresses} addresses
@@ -51,6 +55,25 @@ export async function openPage(browser, url, viewport = DESKTOP) {
   });
   await page.goto(url);
   return { page, complaints };
+}
+
+/**
+ * Looks until what is seen is as it should be, and says what was seen last if it never is.
+ * @template T
+ * @param {string} what should be there
+ * @param {() => Promise<T>} look
+ * @param {(seen: T) => boolean} isThere
+ * @param {number} [patience] in milliseconds
+ * @returns {Promise<T>}
+ */
+export async function eventually(what, look, isThere, patience = PATIENCE_MS) {
+  for (const deadline = Date.now() + patience; ; await pause(PAUSE_MS)) {
+    const seen = await look();
+    if (isThere(seen)) return seen;
+    if (Date.now() > deadline) {
+      throw new Error(`waited ${patience} ms for ${what} and saw ${JSON.stringify(seen)}`);
+    }
+  }
 }
 
 /**

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, test as unbounded } from "node:test";
 import WebSocket from "ws";
 
-import { DESKTOP, PHONE, keepScreenshot, launch, openPage } from "../lib/browser.mjs";
+import { DESKTOP, PHONE, eventually, keepScreenshot, launch, openPage } from "../lib/browser.mjs";
 import { KIND, awaitPeer, secondPage } from "../lib/peers.mjs";
 import { joinDemo, startDemo } from "../lib/programs.mjs";
 
@@ -16,8 +16,8 @@ import { joinDemo, startDemo } from "../lib/programs.mjs";
  */
 
 const MIB = 1024 * 1024;
-/** How soon the end of a connection must be seen by both sides. */
-const SEEN_WITHIN_MS = 1000;
+/** The end of a connection is told. Whoever had to find out by hearing nothing would take longer than this. */
+const TOLD_WITHIN_MS = 5000;
 
 /**
  * A test that does not wait for ever.
@@ -26,6 +26,28 @@ const SEEN_WITHIN_MS = 1000;
  */
 function test(name, body) {
   unbounded(name, { timeout: 60_000 }, body);
+}
+
+const isHost = (/** @type {string} */ line) => line.includes(" typ host");
+
+/**
+ * The candidates that the page has signalled, a host candidate among them. The name of one under mDNS may take the
+ * browser longer than to connect, and now and then on a busy machine it never gets one; it asks for another when it
+ * connects again.
+ * @param {Page} page
+ * @returns {Promise<string[]>}
+ */
+async function candidatesWithHost(page) {
+  const signalled = () => page.evaluate(() => frazil.app.candidates?.local ?? []);
+  for (let connection = 1; ; connection++) {
+    try {
+      return await eventually("a host candidate of the page", signalled, (lines) => lines.some(isHost), 5_000);
+    } catch (error) {
+      if (connection === 4) throw error;
+    }
+    await page.reload();
+    await page.evaluate(() => frazil.connected());
+  }
 }
 
 /** @type {Server} */
@@ -67,28 +89,27 @@ for (const addresses of /** @type {Addresses[]} */ (["plain", "mdns"])) {
         const role = await page.evaluate(() => frazil.app.role);
         assert.equal(role, offerer === "page" ? "offerer" : "answerer");
 
-        const states = await page.evaluate(() => frazil.app.states);
-        const seen = states.map(({ what, value }) => `${what} ${value}`);
+        // An echo may overtake the news of a state that it took to get there.
+        const states = () => page.evaluate(() => frazil.app.states.map(({ what, value }) => `${what} ${value}`));
         for (const state of ["server joined", "signalling stable", "connection connected", "chat open"]) {
-          assert.ok(seen.includes(state), `${state} is missing in ${seen}`);
+          await eventually(`"${state}" among the states`, states, (seen) => seen.includes(state));
         }
-        assert.ok(seen.includes("ICE connected") || seen.includes("ICE completed"));
+        const connected = ["ICE connected", "ICE completed"];
+        await eventually("ICE to connect", states, (seen) => connected.some((state) => seen.includes(state)));
 
-        // The name of an mDNS candidate may take the browser longer than to connect.
-        const hasHost = () => frazil.app.candidates?.local.some((line) => line.includes(" typ host"));
-        await page.waitForFunction(hasHost, undefined, { timeout: 20_000 });
-        const candidates = await page.evaluate(() => frazil.app.candidates);
-        const hosts = candidates?.local.filter((line) => line.includes(" typ host")) ?? [];
-        assert.ok(hosts.length > 0, "the page has a host candidate");
-        for (const line of hosts) assert.equal(/ \S+\.local /.test(line), addresses === "mdns", line);
+        const local = await candidatesWithHost(page);
+        for (const line of local.filter(isHost)) assert.equal(/ \S+\.local /.test(line), addresses === "mdns", line);
 
-        const paths = await page.evaluate(() => frazil.app.refresh());
-        assert.ok(paths.selected, "one pair is the selected one");
+        // The path may have changed a moment ago, and the browser's figures may be older than that.
+        const selected = async () => (await page.evaluate(() => frazil.app.refresh())).selected;
         // Chromium calls a pair in progress again whenever one of its pings waits for the answer.
-        assert.ok(["succeeded", "in-progress"].includes(paths.selected.state), paths.selected.state);
-        assert.equal(typeof paths.selected.roundTrip, "number");
-        assert.ok((await page.locator("#pairs .pair").count()) > 0, "pairs are shown");
-        assert.ok((await page.locator("#candidates .candidate").count()) > 1, "candidates are shown");
+        const working = ["succeeded", "in-progress"];
+        await eventually("a selected pair that works and is measured", selected, (pair) =>
+          Boolean(pair && working.includes(pair.state) && typeof pair.roundTrip === "number"),
+        );
+        const shown = (/** @type {string} */ rows) => () => page.locator(rows).count();
+        await eventually("pairs to be shown", shown("#pairs .pair"), (count) => count > 0);
+        await eventually("candidates to be shown", shown("#candidates .candidate"), (count) => count > 1);
       });
 
       test("a file of 16 MiB goes each way and arrives whole", async () => {
@@ -118,24 +139,24 @@ for (const addresses of /** @type {Addresses[]} */ (["plain", "mdns"])) {
         }
       });
 
-      test("the page closes, and both sides see it within a second", async () => {
+      test("the page closes, and both sides are told", async () => {
         const ended = peer.ended();
         const started = Date.now();
         await page.locator("#close").click();
         const end = await page.evaluate(() => frazil.ended());
         assert.equal(end.by, "us");
-        assert.ok((await ended) - started < SEEN_WITHIN_MS, `${(await ended) - started} ms`);
-        assert.ok(Date.now() - started < SEEN_WITHIN_MS);
+        assert.ok((await ended) - started < TOLD_WITHIN_MS, `${(await ended) - started} ms`);
+        assert.ok(Date.now() - started < TOLD_WITHIN_MS);
       });
 
-      test("the other side closes, and both sides see it within a second", async () => {
+      test("the other side closes, and both sides are told", async () => {
         const ended = peer.ended();
         const started = Date.now();
         await page.evaluate(() => frazil.app.askToClose());
         const end = await page.evaluate(async () => ({ ...(await frazil.ended()), origin: performance.timeOrigin }));
         assert.equal(end.by, "them");
-        assert.ok(end.origin + end.at - started < SEEN_WITHIN_MS, `${end.origin + end.at - started} ms`);
-        assert.ok((await ended) - started < SEEN_WITHIN_MS, `${(await ended) - started} ms`);
+        assert.ok(end.origin + end.at - started < TOLD_WITHIN_MS, `${end.origin + end.at - started} ms`);
+        assert.ok((await ended) - started < TOLD_WITHIN_MS, `${(await ended) - started} ms`);
       });
 
       test("the page is reloaded and connects again", async () => {
@@ -187,9 +208,10 @@ describe("over the relay", () => {
       await page.evaluate(() => frazil.connected());
       const sent = await page.evaluate((size) => frazil.sendFile(size), MIB);
       assert.equal(sent.state, "verified", sent.why);
-      const { selected } = await page.evaluate(() => frazil.app.refresh());
-      assert.equal(selected?.local.type, "relay");
-      assert.equal(selected?.local.server?.protocol, transport.toUpperCase());
+      const relay = async () => (await page.evaluate(() => frazil.app.refresh())).selected?.local;
+      const local = await eventually("a selected pair", relay, (local) => local !== undefined);
+      assert.equal(local?.type, "relay");
+      assert.equal(local?.server?.protocol, transport.toUpperCase());
       await context.close();
     });
   }

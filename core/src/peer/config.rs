@@ -30,6 +30,11 @@ pub struct Config {
     pub max_channels: usize,
     /// How many bytes each channel buffers before it refuses a message. 1,048,576.
     pub send_buffer: usize,
+    /// How many bytes of messages may wait in each channel to be read by the application, before the other side's bulk
+    /// data is held back: see [`Peer::release`](super::Peer::release). A message that waits counts
+    /// [`Peer::MESSAGE_OVERHEAD`](super::Peer::MESSAGE_OVERHEAD) bytes more than it has. With `None`, nothing is ever
+    /// held back, and what was read need not be told. None.
+    pub receive_buffer: Option<usize>,
 }
 
 impl Default for Config {
@@ -46,6 +51,7 @@ impl Default for Config {
             dtls_1_3: session.dtls_1_3,
             max_channels: session.max_channels,
             send_buffer: session.send_buffer,
+            receive_buffer: session.receive_buffer,
         }
     }
 }
@@ -59,6 +65,7 @@ impl Config {
             dtls_1_3: self.dtls_1_3,
             max_channels: self.max_channels,
             send_buffer: self.send_buffer,
+            receive_buffer: self.receive_buffer,
         }
     }
 }

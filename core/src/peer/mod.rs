@@ -7,6 +7,7 @@ mod concealment;
 mod config;
 mod error;
 mod event;
+mod intake;
 mod names;
 #[expect(clippy::module_inception, reason = "the module is named for what it holds")]
 mod peer;

@@ -1,5 +1,6 @@
 //! The peer itself.
 
+mod channels;
 mod streams;
 
 use core::num::{NonZeroU16, NonZeroU64};
@@ -7,6 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use super::concealment::Concealment;
+use super::intake::{self, Intake};
 use super::names::{Names, TooManyNames};
 use super::state::{ConnectionState, SessionState};
 use super::{Config, Error, Event, Failure};
@@ -22,7 +24,7 @@ use crate::nat::Mapping;
 use crate::path::{Path, PathId, Protocol, Transmit};
 use crate::rng::{Rng, Seed};
 use crate::sdp::{CandidateAttribute, Host};
-use crate::session::{self, ChannelConfig, ChannelError, ChannelId, MessageKind, SendError, Session, SetupError};
+use crate::session::{self, Session, SetupError};
 use crate::time::{Instant, Timeline};
 
 /// Where our SCTP association listens. Everyone uses this port, which means nothing inside DTLS.
@@ -38,6 +40,7 @@ pub struct Peer {
     negotiation: Negotiation,
     agent: Agent,
     session: Session,
+    intake: Intake,
     names: Names,
     concealment: Concealment,
     events: VecDeque<Event>,
@@ -72,6 +75,9 @@ pub struct Counters {
     pub ice: ice::Counters,
     /// Datagrams from the other side's address that the secure session refused.
     pub session_rejected: u64,
+    /// DTLS records that were held back because the application does not read ([`Peer::release`]). They are not lost
+    /// by that, but for the oldest of very many.
+    pub records_held: u64,
     /// Datagrams of the secure session that were not sent because there was no path with consent.
     pub unsent: u64,
 }
@@ -79,6 +85,13 @@ pub struct Counters {
 impl Peer {
     /// The smallest buffer that holds everything a peer sends, in bytes.
     pub const MIN_BUFFER: usize = 1500 + Agent::MAX_HEADROOM + Agent::TAILROOM;
+
+    /// What a message that waits to be read counts beside its bytes: see [`release`](Self::release).
+    pub const MESSAGE_OVERHEAD: usize = session::MESSAGE_OVERHEAD;
+
+    /// How many events may wait for the application before bulk data is held back: see
+    /// [`set_event_backlog`](Self::set_event_backlog).
+    pub const EVENT_BACKLOG: usize = intake::EVENT_BACKLOG;
 
     /// Makes a peer.
     ///
@@ -103,6 +116,7 @@ impl Peer {
             negotiation: Negotiation::new(rng.u64(), parameters),
             agent,
             session,
+            intake: Intake::default(),
             names: Names::default(),
             concealment: Concealment::new(config.mdns_candidates, rng.array()),
             events: VecDeque::new(),
@@ -296,7 +310,7 @@ impl Peer {
     pub fn handle_datagram(&mut self, path: PathId, datagram: &[u8], now: Instant) {
         let now = self.line.advance(now);
         if let Received::Application(datagram) = self.agent.handle_datagram(path, datagram, now) {
-            self.session.handle_datagram(datagram, now);
+            self.intake.take(datagram, &mut self.session, now);
         }
         self.follow(now);
     }
@@ -377,7 +391,9 @@ impl Peer {
     /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let deadline = [self.agent.poll_timeout(), self.session.poll_timeout()].into_iter().flatten().min()?;
+        // A channel was closed, or there was no room in the session for a moment.
+        let held = self.intake.is_due(&self.session).then(|| self.line.now());
+        let deadline = [self.agent.poll_timeout(), self.session.poll_timeout(), held].into_iter().flatten().min()?;
         Some(self.line.to_callers(deadline))
     }
 
@@ -398,52 +414,7 @@ impl Peer {
         sent
     }
 
-    // Data channels.
-
-    /// W3C `createDataChannel`. The channel opens once the connection is there; a negotiation may be needed
-    /// for that, and [`Event::NegotiationNeeded`] says so.
-    ///
-    /// # Errors
-    /// If the connection is over, or the configuration is not possible.
-    pub fn create_data_channel(&mut self, config: ChannelConfig, now: Instant) -> Result<ChannelId, ChannelError> {
-        let now = self.line.advance(now);
-        let channel = self.session.create_data_channel(config, now)?;
-        self.negotiation.want_data();
-        self.consider_negotiation();
-        Ok(channel)
-    }
-
-    /// Sends a message.
-    ///
-    /// # Errors
-    /// If the channel is not open, the message is too long for the other side, or as much is buffered as may
-    /// be: then [`Event::BufferedAmountLow`] comes when there is room.
-    pub fn send(
-        &mut self,
-        channel: ChannelId,
-        kind: MessageKind,
-        message: &[u8],
-        now: Instant,
-    ) -> Result<(), SendError> {
-        let now = self.line.advance(now);
-        self.session.send(channel, kind, message, now)
-    }
-
-    /// W3C `bufferedAmount`: bytes that the other side has not acknowledged yet.
-    pub fn buffered_amount(&mut self, channel: ChannelId) -> usize {
-        self.session.buffered_amount(channel)
-    }
-
-    /// W3C `bufferedAmountLowThreshold`, in bytes. Zero at first.
-    pub fn set_buffered_amount_low_threshold(&mut self, channel: ChannelId, bytes: usize) {
-        self.session.set_buffered_amount_low_threshold(channel, bytes);
-    }
-
-    /// Closes a channel once what was sent is delivered. [`Event::ChannelClosed`] follows on both sides.
-    pub fn close_channel(&mut self, channel: ChannelId, now: Instant) {
-        let now = self.line.advance(now);
-        self.session.close_channel(channel, now);
-    }
+    // The end.
 
     /// Leaves. All channels are gone at once, without an event for each. The other side is told, and what servers have lent
     /// is given back; keep on draining transmits and minding timeouts until there are no more, less than a second for
@@ -455,6 +426,7 @@ impl Peer {
         }
         let before = self.signaling_state();
         self.session.close(now);
+        self.intake.clear();
         self.leaving = true;
         self.negotiation.close();
         self.names.clear();
@@ -543,7 +515,12 @@ impl Peer {
     /// What was not used.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        Counters { ice: self.agent.counters(), session_rejected: self.session.rejected(), unsent: self.unsent }
+        Counters {
+            ice: self.agent.counters(),
+            session_rejected: self.session.rejected(),
+            records_held: self.intake.records_held(),
+            unsent: self.unsent,
+        }
     }
 
     /// Our candidates, as the other side is told of them.
@@ -695,6 +672,7 @@ impl Peer {
 
     /// Takes what the rooms below have to say, and tells them of each other.
     fn follow(&mut self, now: Instant) {
+        self.intake.hand_on(&mut self.session, now);
         while let Some(event) = self.agent.poll_event() {
             match event {
                 // While the farewell is said the agent goes on, and nobody is told of what it finds.
@@ -773,6 +751,7 @@ impl Peer {
 
     /// The other side has left: nothing is to be sent any more, and nobody would answer.
     fn leave_after_remote(&mut self) {
+        self.intake.clear();
         let before = self.signaling_state();
         let now = self.line.now();
         self.negotiation.close();
@@ -784,6 +763,7 @@ impl Peer {
     }
 
     fn session_failed(&mut self, failure: Failure) {
+        self.intake.clear();
         self.failure = Some(failure);
         self.session_state = SessionState::Failed;
         self.update_connection_state();

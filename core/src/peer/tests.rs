@@ -1,6 +1,7 @@
 //! Two peers in virtual time over a link that loses nothing. Random networks are in `conformance`.
 
 mod gathering;
+mod pressure;
 mod streams;
 
 use core::time::Duration;
@@ -22,6 +23,8 @@ struct Pair {
     flying: VecDeque<(Instant, usize, SocketAddr, Vec<u8>)>,
     /// Candidates on their way, if they trickle.
     trickles: bool,
+    /// A side whose events nobody takes.
+    deaf: Option<usize>,
     events: [Vec<Event>; 2],
 }
 
@@ -37,7 +40,7 @@ impl Pair {
     fn with(config: &Config) -> Self {
         let now = Instant::from_millis(1);
         let peers = [1, 2].map(|seed| Peer::new(config.clone(), [seed; 32], now).unwrap());
-        Self { now, peers, flying: VecDeque::new(), trickles: true, events: [vec![], vec![]] }
+        Self { now, peers, flying: VecDeque::new(), trickles: true, deaf: None, events: [vec![], vec![]] }
     }
 
     fn gathered() -> Self {
@@ -90,6 +93,9 @@ impl Pair {
                 }
                 assert_eq!((path.local, path.remote), (address(side), address(1 - side)));
                 self.flying.push_back((self.now + DELAY, 1 - side, path.local, buf[..transmit.len].to_vec()));
+            }
+            if self.deaf == Some(side) {
+                continue;
             }
             let mut trickled = Vec::new();
             while let Some(event) = self.peers[side].poll_event() {

@@ -4,6 +4,7 @@ use str0m::channel::ChannelId as EngineId;
 
 use super::channel::{ChannelConfig, ChannelError, ChannelId};
 use super::inbox::Inbox;
+use super::unread::{Level, Unread};
 
 /// The most that label and protocol may take. `str0m` writes an announcement into 1500 bytes, 12 of which
 /// are header, and panics beyond.
@@ -35,6 +36,8 @@ pub(super) struct Entry {
     pub(super) refused: Option<usize>,
     /// Messages that overtook the other side's word that the channel is open (RFC 8832 section 6).
     pub(super) early: Inbox,
+    /// Messages that were handed out.
+    pub(super) unread: Unread,
 }
 
 /// Channels by age, and so by number.
@@ -43,11 +46,12 @@ pub(super) struct Channels {
     entries: Vec<Entry>,
     next: u32,
     max: usize,
+    receive_buffer: Option<usize>,
 }
 
 impl Channels {
-    pub(super) fn new(max: usize) -> Self {
-        Self { entries: Vec::new(), next: 0, max }
+    pub(super) fn new(max: usize, receive_buffer: Option<usize>) -> Self {
+        Self { entries: Vec::new(), next: 0, max, receive_buffer }
     }
 
     /// A channel of our own, unless its parameters are impossible.
@@ -88,6 +92,7 @@ impl Channels {
             used: false,
             refused: None,
             early: Inbox::default(),
+            unread: Unread::new(self.receive_buffer),
         });
         self.entries.last_mut()
     }
@@ -114,6 +119,14 @@ impl Channels {
     /// Empties the table.
     pub(super) fn remove_all(&mut self) -> impl Iterator<Item = ChannelId> + '_ {
         self.entries.drain(..).map(|entry| entry.id)
+    }
+
+    /// That of the fullest one.
+    pub(super) fn level(&self) -> Level {
+        match self.receive_buffer {
+            Some(_) => self.entries.iter().map(|entry| entry.unread.level()).max().unwrap_or_default(),
+            None => Level::Free,
+        }
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry> {

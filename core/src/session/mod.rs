@@ -15,7 +15,8 @@
 //!   there
 //!
 //! The rest is ours: [`parameters`] and [`certificate`] to begin with, [`session`] and [`running`], which tie it
-//! together, [`channel`] and [`channels`], [`event`] and [`inbox`], and [`plausible`] and [`early`] at the door.
+//! together, [`channel`] and [`channels`], [`event`] and [`inbox`], [`unread`] for what was taken out of that, and
+//! [`plausible`] and [`early`] at the door.
 
 mod certificate;
 mod channel;
@@ -37,6 +38,7 @@ mod sctp;
 mod session;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod virtual_ice;
 
 pub use certificate::Certificate;
@@ -46,3 +48,4 @@ pub use event::Failure;
 pub(crate) use parameters::{Config, Remote};
 pub use parameters::{SetupError, StartError};
 pub(crate) use session::Session;
+pub(crate) use unread::{Level, MESSAGE_OVERHEAD};

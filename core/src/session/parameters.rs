@@ -28,6 +28,8 @@ pub(crate) struct Config {
     pub(crate) max_channels: usize,
     /// How many bytes each channel buffers before it refuses a message. One message is always taken.
     pub(crate) send_buffer: usize,
+    /// How many bytes of messages each channel may have unread before its [`Level`](super::Level) rises.
+    pub(crate) receive_buffer: Option<usize>,
 }
 
 impl Default for Config {
@@ -39,6 +41,7 @@ impl Default for Config {
             dtls_1_3: false,
             max_channels: 1024,
             send_buffer: 1024 * 1024,
+            receive_buffer: None,
         }
     }
 }

@@ -179,6 +179,9 @@ impl Running {
         self.engine.set_buffered_amount_low_threshold(engine_id, entry.low_threshold);
         inbox.push(Event::ChannelOpen(entry.id));
         while let Some(message) = entry.early.pop() {
+            if let Event::Message { data, .. } = &message {
+                entry.unread.add(data.len());
+            }
             inbox.push(message);
         }
     }
@@ -200,7 +203,12 @@ impl Running {
             entry.state = State::Closing;
             return self.engine.close_channel(engine_id);
         }
-        let inbox = if is_open { inbox } else { &mut entry.early };
+        let inbox = if is_open {
+            entry.unread.add(data.len());
+            inbox
+        } else {
+            &mut entry.early
+        };
         inbox.push(Event::Message { channel: entry.id, kind, data });
     }
 

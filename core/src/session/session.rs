@@ -19,6 +19,7 @@ use super::parameters::{Config, MTU, Remote, SCTP_PORT, SetupError, StartError};
 use super::plausible::is_plausible;
 use super::randomness::Draws;
 use super::running::{End, Running};
+use super::unread::{Level, Unread};
 use crate::Instant;
 use crate::rng::{Rng, Seed};
 use crate::sdp::Fingerprint;
@@ -79,7 +80,7 @@ impl Session {
         };
         Ok(Self {
             fingerprint: certificate.fingerprint(&crypto),
-            channels: Channels::new(config.max_channels),
+            channels: Channels::new(config.max_channels, config.receive_buffer),
             config,
             crypto,
             certificate,
@@ -191,6 +192,23 @@ impl Session {
         Some(datagram.len())
     }
 
+    /// Whether so many events wait to be taken that what comes is refused.
+    pub(crate) fn is_full(&self) -> bool {
+        self.inbox.is_full()
+    }
+
+    /// How full the channel is of which the most is unread.
+    pub(crate) fn level(&self) -> Level {
+        self.channels.level()
+    }
+
+    /// So many bytes of the messages of a channel were read, an empty one being one byte.
+    pub(crate) fn release(&mut self, channel: ChannelId, bytes: usize) {
+        if let Some(entry) = self.channels.get_mut(channel) {
+            entry.unread.release(bytes);
+        }
+    }
+
     /// The next event.
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
         self.refresh();
@@ -299,6 +317,7 @@ impl Session {
         match (&mut self.stage, entry.engine_id) {
             (Stage::Running(running), Some(engine_id)) => {
                 entry.state = State::Closing;
+                entry.unread = Unread::new(None);
                 running.engine.close_channel(engine_id);
                 self.advance(now);
             }

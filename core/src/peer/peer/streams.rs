@@ -61,13 +61,10 @@ impl Peer {
     }
 
     /// Takes bytes of a stream as they come, cut anywhere. Whatever is wrong with them is counted and changes nothing.
-    ///
-    /// A driver that wants to see whole datagrams first may have an [`ice::FrameReader`](crate::ice::FrameReader) of
-    /// its own for each stream, and hand them to [`handle_datagram`](Self::handle_datagram).
     pub fn handle_stream_data(&mut self, path: PathId, bytes: &[u8], now: Instant) {
         let now = self.line.advance(now);
-        let session = &mut self.session;
-        self.agent.handle_stream_data(path, bytes, now, |datagram| session.handle_datagram(datagram, now));
+        let (intake, session) = (&mut self.intake, &mut self.session);
+        self.agent.handle_stream_data(path, bytes, now, |datagram| intake.take(datagram, session, now));
         self.follow(now);
     }
 

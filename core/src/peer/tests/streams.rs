@@ -175,6 +175,44 @@ fn who_has_no_way_but_a_stream_opens_one_to_who_listens() {
 }
 
 #[test]
+fn in_a_stream_too_what_nobody_reads_is_held_back() {
+    const COUNT: usize = 40;
+    const LEN: usize = 16 << 10;
+    let mut world = World::new(Config { receive_buffer: Some(64 << 10), ..Config::default() });
+    world.negotiate();
+    let ends = |world: &World| {
+        let ours = world.events[0].iter().find_map(|event| match event {
+            Event::ChannelOpen(channel) => Some(*channel),
+            _ => None,
+        });
+        let theirs = world.events[1].iter().find_map(|event| match event {
+            Event::DataChannel { channel, .. } => Some(*channel),
+            _ => None,
+        });
+        ours.zip(theirs)
+    };
+    assert!(world.run_until(Duration::from_secs(10), |world| ends(world).is_some()));
+    let (ours, theirs) = ends(&world).unwrap();
+    let came = |world: &World, side: usize| {
+        world.events[side].iter().filter(|event| matches!(event, Event::Message { .. })).count()
+    };
+    for _ in 0..COUNT {
+        world.peers[0].send(ours, MessageKind::Binary, &[7; LEN], world.now).unwrap();
+    }
+    assert!(!world.run_until(Duration::from_secs(100), |world| came(world, 1) == COUNT));
+    assert!(world.peers[1].counters().records_held > 0);
+    world.peers[1].send(theirs, MessageKind::Binary, &[8; LEN], world.now).unwrap();
+    assert!(world.run_until(Duration::from_secs(1), |world| came(world, 0) == 1));
+    let mut read = 0;
+    while read < COUNT {
+        let waits = came(&world, 1) - read;
+        world.peers[1].release(theirs, waits * LEN, world.now);
+        read += waits;
+        assert!(world.run_until(Duration::from_secs(2), |world| came(world, 1) > read || read == COUNT));
+    }
+}
+
+#[test]
 fn a_peer_that_is_told_not_to_connect_does_not() {
     let mut world = World::new(Config { active_tcp: false, ..Config::default() });
     world.negotiate();

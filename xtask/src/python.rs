@@ -1,0 +1,105 @@
+//! Python, and an environment of the project's own with the tools that build, test and check the binding.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::{env, fs};
+
+use crate::counts::Counts;
+use crate::failure::Failure;
+use crate::job::Job;
+use crate::repository::Repository;
+use crate::setup::find_program;
+use crate::step::Context;
+
+/// The pinned tools, with the hashes of their files.
+const REQUIREMENTS: &str = "xtask/python-requirements.txt";
+/// Debian's interpreter and what it wants for environments.
+const PACKAGES: &[&str] = &["python3", "python3-venv"];
+/// Fails where the interpreter is too old or cannot make environments.
+const SUITS: &str = "import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))";
+
+/// A program of the environment: `python`, `maturin`, `pytest`, `mypy`, `stubtest`, `ruff`.
+pub(crate) fn program(repository: &Repository, name: &str) -> PathBuf {
+    environment(repository).join("bin").join(name)
+}
+
+/// A run of a program of the environment, in `folder` of the repository. The environment counts as the active one.
+pub(crate) fn job(label: &str, repository: &Repository, folder: &str, name: &str) -> Job {
+    let programs = environment(repository).join("bin");
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths([programs].into_iter().chain(env::split_paths(&path))).unwrap_or(path);
+    Job::new(label, program(repository, name), &repository.root().join(folder))
+        .env("VIRTUAL_ENV", environment(repository))
+        .env("PATH", path)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+}
+
+/// Makes a new environment in `place`, without any package, for a test of what users install.
+pub(crate) fn empty_environment(label: &str, repository: &Repository, place: &str) -> Result<PathBuf, Failure> {
+    let place = repository.target().join(place);
+    let finished = Job::new(label, program(repository, "python"), repository.root())
+        .args(["-m", "venv", "--clear"])
+        .arg(&place)
+        .run();
+    if finished.success { Ok(place) } else { Err(Failure::of("an empty Python environment", &finished)) }
+}
+
+/// Whether the tools run, and an environment can be made.
+pub(crate) fn step(context: &Context<'_>) -> Counts {
+    let Context { label, repository, .. } = *context;
+    let mut counts = match empty_environment(label, repository, "python-empty") {
+        Ok(_) => Counts::one_passed(),
+        Err(failure) => Counts::one_failed(failure),
+    };
+    for tool in ["maturin", "pytest", "mypy", "ruff"] {
+        counts.add(Counts::of_command(&job(label, repository, "", tool).arg("--version").run()));
+    }
+    counts
+}
+
+/// The Debian packages without which [`install`] cannot do its work.
+pub(crate) fn missing_packages() -> &'static [&'static str] {
+    if interpreter().is_some() { &[] } else { PACKAGES }
+}
+
+pub(crate) fn is_installed(repository: &Repository) -> bool {
+    let wanted = fs::read(repository.root().join(REQUIREMENTS));
+    matches!((wanted, fs::read(installed(repository))), (Ok(wanted), Ok(installed)) if wanted == installed)
+}
+
+/// Makes the environment anew.
+pub(crate) fn install(label: &str, repository: &Repository) -> Result<(), Failure> {
+    let python = interpreter().ok_or_else(|| Failure::unexplained("there is no Python of version 3.11 with venv"))?;
+    let run = |job: Job, what: &str| {
+        let finished = job.run();
+        if finished.success { Ok(()) } else { Err(Failure::of(what, &finished)) }
+    };
+    let environment = environment(repository);
+    let made = Job::new(label, python, repository.root()).args(["-m", "venv", "--clear"]).arg(&environment);
+    run(made, "the Python environment")?;
+    let pip = ["-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "--requirement"];
+    let requirements = repository.root().join(REQUIREMENTS);
+    let filled = Job::new(label, program(repository, "python"), repository.root()).args(pip).arg(&requirements);
+    run(filled, "the Python tools")?;
+    let copied = fs::copy(&requirements, installed(repository));
+    copied.map(drop).map_err(|error| Failure::new("the Python environment", [error.to_string()]))
+}
+
+fn environment(repository: &Repository) -> PathBuf {
+    repository.tools().join("python")
+}
+
+/// The copy of the requirements that the environment was made from.
+fn installed(repository: &Repository) -> PathBuf {
+    environment(repository).join("installed-requirements.txt")
+}
+
+/// The first Python that suits. One that is not the system's may lack what Debian's has.
+fn interpreter() -> Option<PathBuf> {
+    let candidates = find_program("python3").into_iter().chain([PathBuf::from("/usr/bin/python3")]);
+    let suits = |python: &PathBuf| {
+        let status = Command::new(python).args(["-c", SUITS]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    };
+    candidates.into_iter().find(suits)
+}
