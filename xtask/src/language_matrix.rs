@@ -9,6 +9,7 @@ use crate::arguments::{no_more_options, take_value};
 use crate::counts::{Counts, Skip};
 use crate::failure::Failure;
 use crate::job::Job;
+use crate::kotlin;
 use crate::node;
 use crate::repository::Repository;
 use crate::setup::{Need, Setup, Unmet, find_program};
@@ -18,6 +19,7 @@ use crate::suite::{BROWSER_SUITE, CHROMIUM, IN_NAMESPACE};
 /// Who takes part, in the order of rows and columns.
 const CONTESTANTS: &[Contestant] = &[
     Contestant { name: "rust", needs: &[], prepare: rust },
+    Contestant { name: "kotlin", needs: &[Need::Kotlin], prepare: kotlin },
     Contestant { name: "chromium", needs: CHROMIUM_NEEDS, prepare: chromium },
 ];
 
@@ -35,6 +37,11 @@ struct Contestant {
 /// An example of `frazil-tokio`, which [`build`] has built.
 fn rust(_: &str, repository: &Repository) -> Result<Vec<OsString>, Failure> {
     Ok(vec![repository.target().join("debug/examples/echo").into()])
+}
+
+fn kotlin(label: &str, repository: &Repository) -> Result<Vec<OsString>, Failure> {
+    kotlin::install_package(label, repository)?;
+    Ok(vec!["java".into(), "-jar".into(), kotlin::build_examples(label, repository)?.into()])
 }
 
 const CHROMIUM_NEEDS: &[Need] = &[

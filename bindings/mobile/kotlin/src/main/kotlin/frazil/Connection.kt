@@ -209,8 +209,10 @@ public class Connection
             val nanoseconds = deadline - clock.now()
             when {
                 deadline == Peer.NEVER -> selector.select()
+
                 // The selector counts milliseconds, and must not be early.
                 nanoseconds > 0 -> selector.select(nanoseconds / 1_000_000 + 1)
+
                 else -> selector.selectNow()
             }
         }

@@ -270,7 +270,15 @@ class PeerTest {
             pair.runUntil("there is room") { a.heard<Event.BufferedAmountLow> { it.channel == ours } }
             assertTrue(a.peer.send(ours, ByteArray(16_384) { sent.toByte() }, false, pair.now))
             pair.runUntil("all has come") { b.messages.size == 6 }
-            assertEquals((0..4).toList(), b.messages.drop(1).map { it.bytes.distinct().single().toInt() })
+            assertEquals(
+                (0..4).toList(),
+                b.messages.drop(1).map {
+                    it.bytes
+                        .distinct()
+                        .single()
+                        .toInt()
+                },
+            )
             assertEquals(0U, a.peer.bufferedAmount(ours))
 
             a.peer.closeChannel(ours, pair.now)
