@@ -153,7 +153,7 @@ class VirtualPair(
 
     /** Lets datagrams change hands until there are none. */
     fun settle() {
-        while (ends.count { it.transmit() or it.listen() } > 0) Unit
+        while (ends.count { it.transmit() or it.listen() } > 0) {}
     }
 
     /** Lets time pass until this holds; half a minute at the most. */
