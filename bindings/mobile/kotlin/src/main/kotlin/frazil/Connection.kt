@@ -171,7 +171,12 @@ public class Connection
         /** Has the peer do something, and the driver take out what comes of it. */
         private inline fun <R> change(call: (now: Long) -> R): R {
             if (end != null) throw broken ?: FrazilException.Closed("the connection is closed")
-            return call(clock.now()).also { selector.wakeup() }
+            try {
+                return call(clock.now())
+            } finally {
+                // It is also who finds out that the core has broken down.
+                selector.wakeup()
+            }
         }
 
         private fun drive() {

@@ -65,9 +65,7 @@ private val calls: Map<String, (Peer) -> Unit> =
         "waiting" to { it.waiting() },
         "pollMessages" to { it.pollMessages(room) },
         "createDataChannel" to { it.createDataChannel(ChannelConfig("x"), 0) },
-        "send" to {
-            it.send(0U, ByteArray(1), false, 0)
-        },
+        "send" to { it.send(0U, ByteArray(1), false, 0) },
         "release" to { it.release(0U, 0, 0) },
         "bufferedAmount" to { it.bufferedAmount(0U) },
         "setBufferedAmountLowThreshold" to { it.setBufferedAmountLowThreshold(0U, 0U) },
@@ -279,7 +277,7 @@ class PeerTest {
                         .toInt()
                 },
             )
-            assertEquals(0U, a.peer.bufferedAmount(ours))
+            pair.runUntil("all is acknowledged") { a.peer.bufferedAmount(ours) == 0U }
 
             a.peer.closeChannel(ours, pair.now)
             pair.runUntil("the channel is closed") { pair.ends.all { it.heard<Event.ChannelClosed>() } }

@@ -71,6 +71,10 @@ private class Replayer {
                 servers.add(IceServer(listOf(rest[0]), values[1], values[2]))
             }
 
+            "new" -> {
+                peer = Peer(config, servers, certificate, seed, rest[0].toLong())
+            }
+
             "offer" -> {
                 return listOf(described(peer.createOffer()))
             }
@@ -104,10 +108,6 @@ private class Replayer {
         values: List<String?>,
     ): String? {
         when (name) {
-            "new" -> {
-                peer = Peer(config, servers, certificate, seed, now)
-            }
-
             "sockets" -> {
                 peer.handleNetworkChange(words.map(::socket), now)
             }
