@@ -31,10 +31,14 @@ pub(crate) fn maven(label: &str, repository: &Repository, folder: &str) -> Job {
         .arg(packages)
 }
 
-/// Builds the jar as users get it, checks its form, and installs it beside what Maven has fetched.
-pub(crate) fn install_package(label: &str, repository: &Repository) -> Result<(), Failure> {
+/// Builds the jar as users get it, checks its form, and installs it beside what Maven has fetched. Gives the jar.
+pub(crate) fn install_package(label: &str, repository: &Repository) -> Result<PathBuf, Failure> {
     let installed = project(label, repository, "").arg("install").run();
-    if installed.success { Ok(()) } else { Err(Failure::of("the Kotlin package", &installed)) }
+    if !installed.success {
+        return Err(Failure::of("the Kotlin package", &installed));
+    }
+    let jar = concat!("target/frazil-", env!("CARGO_PKG_VERSION"), ".jar");
+    Ok(repository.root().join(PACKAGE).join(jar))
 }
 
 /// Builds the programs that are the package's examples, with the jar that is installed, and gives the jar that holds them. It
@@ -51,7 +55,7 @@ pub(crate) fn build_examples(label: &str, repository: &Repository) -> Result<Pat
 pub(crate) fn step(context: &Context<'_>) -> Counts {
     let Context { label, repository, .. } = *context;
     let mut counts = match install_package(label, repository) {
-        Ok(()) => Counts::one_passed(),
+        Ok(_) => Counts::one_passed(),
         Err(failure) => return Counts::one_failed(failure),
     };
     counts.add(Counts::of_tests(runner::maven::read, &project(label, repository, "tests").arg("test").run()));

@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::job::Job;
 use crate::kotlin;
 use crate::node;
+use crate::python;
 use crate::repository::Repository;
 use crate::setup::{Need, Setup, Unmet, find_program};
 use crate::step::Context;
@@ -19,6 +20,8 @@ use crate::suite::{BROWSER_SUITE, CHROMIUM, IN_NAMESPACE};
 /// Who takes part, in the order of rows and columns.
 const CONTESTANTS: &[Contestant] = &[
     Contestant { name: "rust", needs: &[], prepare: rust },
+    Contestant { name: "python", needs: &[Need::Python], prepare: python },
+    Contestant { name: "node", needs: node::PACKAGE_NEEDS, prepare: node_example },
     Contestant { name: "kotlin", needs: &[Need::Kotlin], prepare: kotlin },
     Contestant { name: "chromium", needs: CHROMIUM_NEEDS, prepare: chromium },
 ];
@@ -39,6 +42,21 @@ fn rust(_: &str, repository: &Repository) -> Result<Vec<OsString>, Failure> {
     Ok(vec![repository.target().join("debug/examples/echo").into()])
 }
 
+/// The example of the package as users install it; its WebSocket is among the tools.
+fn python(label: &str, repository: &Repository) -> Result<Vec<OsString>, Failure> {
+    let python = python::install_package(label, repository, "python-echo")?;
+    python::install_tools(label, repository, &python)?;
+    Ok(vec![python.into(), repository.root().join("bindings/python/examples/echo.py").into()])
+}
+
+/// The example of the binding, beside the package that is installed.
+fn node_example(label: &str, repository: &Repository) -> Result<Vec<OsString>, Failure> {
+    let program = node::install_package(label, repository)?.join("examples/echo.mjs");
+    let path = node::search_path(repository);
+    Ok(with_environment(&[("PATH", &path)], &["node".as_ref(), program.as_os_str()]))
+}
+
+/// The example of the package, with the jar that is installed.
 fn kotlin(label: &str, repository: &Repository) -> Result<Vec<OsString>, Failure> {
     kotlin::install_package(label, repository)?;
     Ok(vec!["java".into(), "-jar".into(), kotlin::build_examples(label, repository)?.into()])
@@ -60,7 +78,7 @@ fn chromium(_: &str, repository: &Repository) -> Result<Vec<OsString>, Failure> 
 }
 
 /// A command line that sets these variables and starts this program.
-fn with_environment(variables: &[(&str, &OsStr)], command: &[&OsStr]) -> Vec<OsString> {
+pub(crate) fn with_environment(variables: &[(&str, &OsStr)], command: &[&OsStr]) -> Vec<OsString> {
     let variables = variables.iter().map(|&(name, value)| {
         let mut assignment = OsString::from(name);
         assignment.push("=");

@@ -1,6 +1,7 @@
 //! `cargo xtask`: the project's own commands.
 
 mod arguments;
+mod border_cost;
 mod cargo_tool;
 mod counts;
 mod demo;
@@ -24,6 +25,7 @@ mod step;
 mod suite;
 mod swift;
 mod turn_peers;
+mod version;
 
 use std::process::ExitCode;
 
@@ -41,6 +43,8 @@ cargo xtask <command>
                                  other implementations beside and counts instructions
   nat-matrix ten-by-ten          agents with ten candidates each, of which only the relayed ones connect
        [--peers]
+  border-cost [WORD…]            what a datagram costs over the border to each language, and how large the packages are; only
+                                 those whose names contain a word
   probe [URI…] [--json]          builds and runs the probe: interfaces, candidates and NATs from here, with the STUN and
        [--user U --password P]   TURN servers that are named; the arguments are the probe's own (try --help)
   kernel-matrix [--json F]       two native peers behind the kernel's own NATs with coturn, beside what nat-matrix predicts;
@@ -64,6 +68,7 @@ fn main() -> ExitCode {
         Some("test") => suite::run(&repository, arguments.collect()),
         Some("setup") => suite::set_up(&repository, arguments.collect()),
         Some("nat-matrix") => nat_matrix::run(&repository, arguments.collect()),
+        Some("border-cost") => border_cost::run(&repository, arguments.collect()),
         Some("probe") => probe::run(&repository, arguments.collect()),
         Some("kernel-matrix") => kernel_matrix::run(&repository, arguments.collect()),
         Some("language-matrix") => language_matrix::run(&repository, arguments.collect()),

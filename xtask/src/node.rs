@@ -1,19 +1,61 @@
-//! Node, of a version that the browser suite can use. That of Debian 12 is older; the registry of npm has it too.
+//! Node, of a version that the browser suite and the binding can use. That of Debian 12 is older; the registry of npm has it
+//! too. And the package of the binding.
 
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::counts::Counts;
 use crate::failure::Failure;
-use crate::job::Job;
+use crate::job::{Finished, Job};
 use crate::repository::Repository;
+use crate::runner;
+use crate::setup::Need;
+use crate::step::Context;
 
 /// The least major version.
 const LEAST: u32 = 20;
 /// What is installed where there is none.
 const PINNED: &str = "24.21.0";
+
+/// The folder of the binding, and what it takes to build its package.
+const PACKAGE: &str = "bindings/node";
+pub(crate) const PACKAGE_NEEDS: &[Need] = &[Need::program(&["npm"]), Need::Node, Need::NodeModules { folder: PACKAGE }];
+
+/// Builds the package as users get it, and installs it in a new folder. Gives the folder, in which tests, example and benchmark
+/// lie as well.
+pub(crate) fn install_package(label: &str, repository: &Repository) -> Result<PathBuf, Failure> {
+    build_package(label, repository)?;
+    let installed = npm(label, repository, &["run", "--silent", "install-package"]);
+    let failure = || Failure::of("to install the Node package", &installed);
+    let folder =
+        installed.output.lines().last().map(PathBuf::from).filter(|folder| installed.success && folder.is_dir());
+    folder.ok_or_else(failure)
+}
+
+fn build_package(label: &str, repository: &Repository) -> Result<(), Failure> {
+    let built = npm(label, repository, &["run", "build"]);
+    if built.success { Ok(()) } else { Err(Failure::of("the Node package", &built)) }
+}
+
+/// The package as it is installed: its tests, its types, its style.
+pub(crate) fn step(context: &Context<'_>) -> Counts {
+    let Context { label, repository, .. } = *context;
+    if let Err(failure) = build_package(label, repository) {
+        return Counts::one_failed(failure);
+    }
+    let mut counts = Counts::of_command(&npm(label, repository, &["run", "check"]));
+    counts.add(Counts::of_tests(runner::node::read, &npm(label, repository, &["test"])));
+    counts
+}
+
+fn npm(label: &str, repository: &Repository, arguments: &[&str]) -> Finished {
+    let folder: &Path = &repository.root().join(PACKAGE);
+    let job = Job::new(label, "npm", folder).args(arguments);
+    job.env("PATH", search_path(repository)).env("CARGO_TARGET_DIR", repository.target()).run()
+}
 
 /// Whether a program that is started with [`search_path`] finds a Node that is new enough.
 pub(crate) fn is_new_enough(repository: &Repository) -> bool {

@@ -1,6 +1,7 @@
-//! Python, and an environment of the project's own with the tools that build, test and check the binding.
+//! Python, an environment of the project's own with the tools that build, test and check the binding, and the step of the tests.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
@@ -8,11 +9,21 @@ use crate::counts::Counts;
 use crate::failure::Failure;
 use crate::job::Job;
 use crate::repository::Repository;
+use crate::runner;
 use crate::setup::find_program;
 use crate::step::Context;
 
 /// The pinned tools, with the hashes of their files.
 const REQUIREMENTS: &str = "xtask/python-requirements.txt";
+/// The binding.
+const PACKAGE: &str = "bindings/python";
+/// What is checked besides the tests.
+const CHECKS: &[(&str, &[&str])] = &[
+    ("mypy", &["-m", "mypy", "python", "tests", "examples", "benches"]),
+    ("stubtest", &["-m", "mypy.stubtest", "frazil._core"]),
+    ("ruff check", &["-m", "ruff", "check"]),
+    ("ruff format", &["-m", "ruff", "format", "--check"]),
+];
 /// Debian's interpreter and what it wants for environments.
 const PACKAGES: &[&str] = &["python3", "python3-venv"];
 /// Fails where the interpreter is too old or cannot make environments.
@@ -44,15 +55,56 @@ pub(crate) fn empty_environment(label: &str, repository: &Repository, place: &st
     if finished.success { Ok(place) } else { Err(Failure::of("an empty Python environment", &finished)) }
 }
 
-/// Whether the tools run, and an environment can be made.
+/// Builds the package as users get it, and installs it in a new environment. Gives the environment's interpreter.
+pub(crate) fn install_package(label: &str, repository: &Repository, place: &str) -> Result<PathBuf, Failure> {
+    let wheels = repository.target().join("python-wheels");
+    // One of another version would be installed as well.
+    if let Err(error) = fs::remove_dir_all(&wheels)
+        && error.kind() != ErrorKind::NotFound
+    {
+        return Err(Failure::new("the Python package", [format!("{}: {error}", wheels.display())]));
+    }
+    let options = ["build", "--locked", "--profile", "packaged", "--out"];
+    let built = job(label, repository, PACKAGE, "maturin").args(options).arg(&wheels).run();
+    if !built.success {
+        return Err(Failure::of("the Python package", &built));
+    }
+    let python = empty_environment(label, repository, place)?.join("bin/python");
+    let wheel = fs::read_dir(&wheels).ok().and_then(|mut files| files.next()?.ok());
+    let wheel = wheel.ok_or_else(|| Failure::unexplained("maturin has built no package"))?.path();
+    let pip = ["-m", "pip", "install", "--quiet", "--no-index"];
+    let installed = Job::new(label, &python, repository.root()).args(pip).arg(wheel).run();
+    if installed.success { Ok(python) } else { Err(Failure::of("to install the Python package", &installed)) }
+}
+
+/// Installs the pinned tools in an environment too.
+pub(crate) fn install_tools(label: &str, repository: &Repository, python: &Path) -> Result<(), Failure> {
+    let pip = ["-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "--requirement"];
+    let requirements = repository.root().join(REQUIREMENTS);
+    let filled = Job::new(label, python, repository.root()).args(pip).arg(requirements).run();
+    if filled.success { Ok(()) } else { Err(Failure::of("the Python tools", &filled)) }
+}
+
+/// The package as it is installed: its tests, its types, its style.
 pub(crate) fn step(context: &Context<'_>) -> Counts {
     let Context { label, repository, .. } = *context;
-    let mut counts = match empty_environment(label, repository, "python-empty") {
-        Ok(_) => Counts::one_passed(),
-        Err(failure) => Counts::one_failed(failure),
+    let python = match install_package(label, repository, "python-test") {
+        Ok(python) => python,
+        Err(failure) => return Counts::one_failed(failure),
     };
-    for tool in ["maturin", "pytest", "mypy", "ruff"] {
-        counts.add(Counts::of_command(&job(label, repository, "", tool).arg("--version").run()));
+    let folder = repository.root().join(PACKAGE);
+    let run = |arguments: &[&str]| {
+        Job::new(label, &python, &folder).args(arguments).env("PYTHONDONTWRITEBYTECODE", "1").run()
+    };
+    // It needs nothing else, so this comes before the tools are there.
+    let mut counts = Counts::of_command_named("import frazil", &run(&["-c", "import frazil"]));
+    if let Err(failure) = install_tools(label, repository, &python) {
+        counts.add(Counts::one_failed(failure));
+        return counts;
+    }
+    counts.add(Counts::of_tests(runner::pytest::read, &run(&["-m", "pytest", "-rfEs", "--color=no"])));
+    for (name, arguments) in CHECKS {
+        counts.add(Counts::of_command_named(name, &run(arguments)));
     }
     counts
 }
@@ -70,17 +122,13 @@ pub(crate) fn is_installed(repository: &Repository) -> bool {
 /// Makes the environment anew.
 pub(crate) fn install(label: &str, repository: &Repository) -> Result<(), Failure> {
     let python = interpreter().ok_or_else(|| Failure::unexplained("there is no Python of version 3.11 with venv"))?;
-    let run = |job: Job, what: &str| {
-        let finished = job.run();
-        if finished.success { Ok(()) } else { Err(Failure::of(what, &finished)) }
-    };
     let environment = environment(repository);
-    let made = Job::new(label, python, repository.root()).args(["-m", "venv", "--clear"]).arg(&environment);
-    run(made, "the Python environment")?;
-    let pip = ["-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "--requirement"];
+    let made = Job::new(label, python, repository.root()).args(["-m", "venv", "--clear"]).arg(&environment).run();
+    if !made.success {
+        return Err(Failure::of("the Python environment", &made));
+    }
+    install_tools(label, repository, &program(repository, "python"))?;
     let requirements = repository.root().join(REQUIREMENTS);
-    let filled = Job::new(label, program(repository, "python"), repository.root()).args(pip).arg(&requirements);
-    run(filled, "the Python tools")?;
     let copied = fs::copy(&requirements, installed(repository));
     copied.map(drop).map_err(|error| Failure::new("the Python environment", [error.to_string()]))
 }

@@ -3,7 +3,6 @@
 pub(crate) mod cargo;
 pub(crate) mod maven;
 pub(crate) mod node;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the tests of the Python binding"))]
 pub(crate) mod pytest;
 #[cfg_attr(not(test), expect(dead_code, reason = "for the tests of the Swift binding"))]
 pub(crate) mod swift;

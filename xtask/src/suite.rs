@@ -20,10 +20,12 @@ use crate::runner;
 use crate::setup::{Need, Setup, find_program};
 use crate::step::{Context, Step};
 use crate::swift;
+use crate::version;
 
 /// Everything that is tested. What fails soonest comes first.
 const STEPS: &[Step] = &[
     Step { name: "format", needs: &[], run: format },
+    Step { name: "version", needs: &[], run: version::step },
     Step { name: "lint", needs: &[], run: lint },
     Step { name: "core alone", needs: &[], run: core_alone },
     Step { name: "tests", needs: &[], run: tests },
@@ -38,6 +40,7 @@ const STEPS: &[Step] = &[
     Step { name: "kernel nat chromium", needs: kernel_matrix::CHROMIUM_NEEDS, run: kernel_matrix::chromium_step },
     Step { name: "browser", needs: BROWSER_NEEDS, run: browser },
     Step { name: "python", needs: &[Need::Python], run: python::step },
+    Step { name: "node", needs: node::PACKAGE_NEEDS, run: node::step },
     Step { name: "kotlin", needs: &[Need::Kotlin], run: kotlin::step },
     Step { name: "swift", needs: &[Need::Swift], run: swift::step },
     Step { name: "languages", needs: language_matrix::NEEDS, run: language_matrix::step },

@@ -29,7 +29,7 @@ pub use error::{Error, Reason};
 pub use event::Event;
 pub use guard::{guarded, inject_panic};
 pub use hosts::host_sockets;
-pub use peer::{Message, Peer, Waiting};
+pub use peer::{Message, OwnedMessage, Peer, Waiting};
 pub use record::{Certificate, ChannelConfig, Config, Description, HostSocket, IceCandidate, IceServer, Pair, Path};
 
 /// The version of all bindings.

@@ -59,6 +59,17 @@ pub struct Message {
     pub text: bool,
 }
 
+/// A message that was taken out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OwnedMessage {
+    /// The number of its channel.
+    pub channel: u32,
+    /// Whether it is text, in UTF-8.
+    pub text: bool,
+    /// The whole message.
+    pub data: Vec<u8>,
+}
+
 impl Peer {
     /// The smallest buffer that [`poll_transmit`](Self::poll_transmit) takes, in bytes.
     pub const MIN_BUFFER: usize = peer::Peer::MIN_BUFFER;
@@ -302,16 +313,21 @@ impl Peer {
     pub fn handle_datagrams(&self, batch: &[u8], now: u64) -> Result<u32, Error> {
         self.with(|open| {
             batch::entries(batch).try_for_each(|entry| entry.map(drop))?;
-            let now = Instant::from_nanos(now);
-            let mut taken = 0;
-            for entry in batch::entries(batch).flatten() {
-                if !open.handle_datagram(PathId::from_u32(entry.number), entry.bytes, now) {
-                    break;
-                }
-                taken += 1;
-            }
-            Ok(taken)
+            Ok(open.handle_each(batch::entries(batch).flatten().map(|entry| (entry.number, entry.bytes)), now))
         })
+    }
+
+    /// Takes datagrams, each with the number of its path, as [`handle_datagrams`](Self::handle_datagrams) does, for languages
+    /// that have them one by one.
+    ///
+    /// # Errors
+    /// Only those of every call.
+    pub fn handle_each<'d>(
+        &self,
+        datagrams: impl IntoIterator<Item = (u32, &'d [u8])>,
+        now: u64,
+    ) -> Result<u32, Error> {
+        self.with(|open| Ok(open.handle_each(datagrams, now)))
     }
 
     /// The next datagram to send, written into `buf`: the number of its path and its length in bytes.
@@ -470,6 +486,30 @@ impl Peer {
         })
     }
 
+    /// The next messages, up to the next other event and `limit` at the most, with bytes of their own, for languages that make
+    /// objects of them.
+    ///
+    /// # Errors
+    /// Only those of every call.
+    pub fn take_messages(&self, limit: usize) -> Result<Vec<OwnedMessage>, Error> {
+        self.with(|open| {
+            let mut taken = Vec::new();
+            while taken.len() < limit {
+                match open.next_event() {
+                    Some(peer::Event::Message { channel, kind, data }) => {
+                        let text = kind == MessageKind::Text;
+                        taken.push(OwnedMessage { channel: channel.as_u32(), text, data });
+                    }
+                    other => {
+                        open.ahead = other;
+                        break;
+                    }
+                }
+            }
+            Ok(taken)
+        })
+    }
+
     // Data channels.
 
     /// W3C `createDataChannel`. It opens once the connection is there.
@@ -609,6 +649,18 @@ impl Open {
             self.core.handle_datagram(path, datagram, now);
         }
         known
+    }
+
+    fn handle_each<'d>(&mut self, datagrams: impl IntoIterator<Item = (u32, &'d [u8])>, now: u64) -> u32 {
+        let now = Instant::from_nanos(now);
+        let mut taken = 0;
+        for (path, datagram) in datagrams {
+            if !self.handle_datagram(PathId::from_u32(path), datagram, now) {
+                break;
+            }
+            taken += 1;
+        }
+        taken
     }
 
     fn next_event(&mut self) -> Option<peer::Event> {

@@ -76,8 +76,10 @@ impl Recorder {
             self.deadline = outcome.deadline;
         }
         for (number, bytes) in outcome.transmits.drain(..) {
-            let path = self.path(number);
-            self.to_send.push_back((path, bytes));
+            if !carries_dtls(&bytes) {
+                let path = self.path(number);
+                self.to_send.push_back((path, bytes));
+            }
         }
         for event in &outcome.events {
             self.hear(event);
@@ -153,18 +155,34 @@ impl Recorder {
     }
 }
 
-/// RFC 7983.
-fn is_dtls(datagram: &[u8]) -> bool {
-    matches!(datagram.first(), Some(20..=63))
+/// Whether it is DTLS (RFC 7983), by itself, in channel data, or in a Send indication (RFC 8656). The handshake is kept from the
+/// other side.
+fn carries_dtls(datagram: &[u8]) -> bool {
+    match datagram {
+        [20..=63, ..] | [0x40..=0x4f, _, _, _, 20..=63, ..] => true,
+        [0x00, 0x16, ..] => sent_data(datagram).is_some_and(|data| matches!(data, [20..=63, ..])),
+        _ => false,
+    }
+}
+
+/// The DATA attribute of an indication.
+fn sent_data(message: &[u8]) -> Option<&[u8]> {
+    const DATA: [u8; 2] = [0x00, 0x13];
+    let mut rest = message.get(20..)?;
+    loop {
+        let (header, after) = rest.split_first_chunk::<4>()?;
+        let len = usize::from(u16::from_be_bytes([header[2], header[3]]));
+        if header[..2] == DATA {
+            return after.get(..len);
+        }
+        rest = after.get(len.next_multiple_of(4)..)?;
+    }
 }
 
 impl Endpoint for Recorder {
     type Event = Event;
 
     fn handle_datagram(&mut self, path: Path, datagram: &[u8], now: Instant) {
-        if is_dtls(datagram) {
-            return;
-        }
         self.datagrams += 1;
         let number = self.number(path);
         let (now, bytes) = (now.as_nanos(), hex::write(datagram));

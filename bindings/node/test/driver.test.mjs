@@ -1,0 +1,256 @@
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { afterEach, test } from "node:test";
+import { Connection, FrazilError } from "frazil";
+
+/** @type {Connection[]} */
+const open = [];
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((connection) => connection.close()));
+});
+
+/** Two connections that trickle to one another over loopback. */
+function pair() {
+  const [left, right] = [new Connection({ loopback: true }), new Connection({ loopback: true })];
+  open.push(left, right);
+  /** @type {import("frazil").IceCandidate[]} */
+  const early = [];
+  left.on("icecandidate", (candidate) => {
+    if (right.remoteDescription === null) early.push(candidate);
+    else right.addIceCandidate(candidate);
+  });
+  right.on("icecandidate", (candidate) => left.addIceCandidate(candidate));
+  const negotiate = () => {
+    const offer = left.createOffer();
+    left.setLocalDescription(offer);
+    right.setRemoteDescription(offer);
+    for (const candidate of early.splice(0)) right.addIceCandidate(candidate);
+    const answer = right.createAnswer();
+    right.setLocalDescription(answer);
+    left.setRemoteDescription(answer);
+  };
+  return { left, right, negotiate };
+}
+
+async function connected() {
+  const ends = pair();
+  const channel = ends.left.createDataChannel("data", { protocol: "test" });
+  const theirs = once(ends.right, "datachannel");
+  ends.negotiate();
+  await channel.opened;
+  const [remote] = /** @type {[import("frazil").Channel]} */ (await theirs);
+  return { ...ends, channel, remote };
+}
+
+test("a megabyte goes there and back, with back-pressure on both sides, and the close is seen", async () => {
+  const { left, right, channel, remote } = await connected();
+  assert.equal(remote.label, "data");
+  assert.equal(remote.protocol, "test");
+  assert.equal(left.connectionState, "connected");
+  assert.ok(left.selectedPair !== null);
+
+  const echo = (async () => {
+    for await (const message of remote) await remote.send(message);
+  })();
+  const bytes = randomBytes(1 << 20);
+  let waited = 0;
+  const sending = (async () => {
+    for (let at = 0; at < bytes.length; at += 16_384) {
+      const sent = channel.send(bytes.subarray(at, at + 16_384));
+      if (channel.bufferedAmount > 0) waited += 1;
+      await sent;
+    }
+  })();
+  const hash = createHash("sha256");
+  for (let count = 0; count < bytes.length; ) {
+    const message = /** @type {Uint8Array} */ (await channel.receive());
+    hash.update(message);
+    count += message.length;
+  }
+  await sending;
+  assert.equal(hash.digest("hex"), createHash("sha256").update(bytes).digest("hex"));
+  assert.ok(waited > 0);
+
+  await left.close();
+  await echo;
+  await right.closed;
+  assert.equal(right.connectionState, "closed");
+  assert.equal(remote.readyState, "closed");
+});
+
+test("who does not read is not sent more than fits", async () => {
+  const { channel, remote } = await connected();
+  const message = Buffer.alloc(16_384);
+  let sent = 0;
+  let stalled = false;
+  const total = 512;
+  const sending = (async () => {
+    for (; sent < total; sent += 1) await channel.send(message);
+  })();
+  // Nothing moves any more once as much waits as may, on both sides together.
+  for (let last = -1; last !== sent && sent < total; ) {
+    last = sent;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    stalled = last === sent;
+  }
+  assert.ok(stalled && sent < total, `${sent} of ${total}`);
+  for (let read = 0; read < total; read += 1) await remote.receive();
+  await sending;
+});
+
+test("text and bytes keep their kind and order", async () => {
+  const { channel, remote } = await connected();
+  const sent = ["Zoë", new Uint8Array([1, 2]), "", new Uint8Array(), "end"];
+  await Promise.all(sent.map((message) => channel.send(message)));
+  for (const message of sent) assert.deepEqual(await remote.receive(), message);
+});
+
+test("what is sent before a channel opens arrives, and a close waits for it", async () => {
+  const { left, right, negotiate } = pair();
+  const channel = left.createDataChannel("early");
+  assert.equal(channel.readyState, "connecting");
+  const sent = [channel.send("one"), channel.send("two")];
+  channel.close();
+  await assert.rejects(channel.send("three"), { code: "not-sent" });
+  const theirs = once(right, "datachannel");
+  negotiate();
+  await Promise.all(sent);
+  const [remote] = /** @type {[import("frazil").Channel]} */ (await theirs);
+  const read = [];
+  for await (const message of remote) read.push(message);
+  assert.deepEqual(read, ["one", "two"]);
+  await Promise.all([channel.closed, remote.closed]);
+  await assert.rejects(remote.send("late"), { code: "not-sent" });
+});
+
+test("after close every call is an error and a second close is none", async () => {
+  const { left, channel } = await connected();
+  const first = left.close();
+  const closed = { name: "FrazilError", code: "closed" };
+  for (const call of [
+    () => left.createOffer(),
+    () => left.createAnswer(),
+    () => left.setLocalDescription({ type: "offer", sdp: "" }),
+    () => left.setRemoteDescription({ type: "offer", sdp: "" }),
+    () => left.addIceCandidate({ candidate: "" }),
+    () => left.createDataChannel("late"),
+    () => left.restartIce(),
+    () => left.setServers([]),
+    () => left.localDescription,
+    () => left.remoteDescription,
+    () => left.selectedPair,
+    () => left.certificate,
+  ]) {
+    assert.throws(call, closed, `${call}`);
+  }
+  await assert.rejects(channel.send("late"), closed);
+  assert.equal(await channel.receive(), undefined);
+  await left.close();
+  await first;
+  assert.throws(() => left.createOffer(), closed);
+  assert.equal(left.connectionState, "closed");
+});
+
+test("a connection closed at once leaves nothing behind", async () => {
+  const connection = new Connection({ loopback: true });
+  await connection.close();
+  await connection.closed;
+});
+
+test("garbage does no harm", async () => {
+  const { left, right, channel, remote } = await connected();
+  const ports = [left, right].map((connection) =>
+    Number(connection.localDescription?.sdp.match(/ 127\.0\.0\.1 (\d+) typ host/)?.[1]),
+  );
+  const stranger = createSocket("udp4");
+  for (const port of ports) {
+    for (const first of [0, 1, 3, 20, 23, 64, 128, 255]) {
+      for (const length of [1, 20, 1200, 9000, 60_000]) {
+        const garbage = randomBytes(length);
+        garbage[0] = first;
+        stranger.send(garbage, port, "127.0.0.1");
+      }
+    }
+    stranger.send(new Uint8Array(), port, "127.0.0.1");
+  }
+  // As many strangers as a table of paths does not hold.
+  for (let index = 0; index < 600; index += 1) {
+    const other = createSocket("udp4");
+    other.send(Buffer.from([23, index & 255]), ports[0], "127.0.0.1", () => other.close());
+    if (index % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  await channel.send("still here");
+  assert.equal(await remote.receive(), "still here");
+  stranger.close();
+});
+
+test("what a listener throws is not swallowed, and harms nobody else", async () => {
+  const { left, right, negotiate } = pair();
+  left.on("iceconnectionstatechange", () => {
+    throw new Error("thrown by the listener");
+  });
+  /** @type {Error[]} */
+  const uncaught = [];
+  const catcher = (/** @type {Error} */ error) => uncaught.push(error);
+  // The test runner has a listener of its own, which would count it as a failure.
+  const others = process.listeners("uncaughtException");
+  process.removeAllListeners("uncaughtException");
+  process.on("uncaughtException", catcher);
+  try {
+    const channel = left.createDataChannel("data");
+    const theirs = once(right, "datachannel");
+    negotiate();
+    await channel.opened;
+    const [remote] = /** @type {[import("frazil").Channel]} */ (await theirs);
+    await remote.send("all is well");
+    assert.equal(await channel.receive(), "all is well");
+    await left.close();
+  } finally {
+    process.off("uncaughtException", catcher);
+    for (const listener of others) process.on("uncaughtException", listener);
+  }
+  assert.ok(uncaught.length > 0);
+  assert.ok(
+    uncaught.every((error) => error.message === "thrown by the listener"),
+    `${uncaught}`,
+  );
+});
+
+test("a panic in the core ends the connection, and the process lives", async () => {
+  const { _injectPanic } = await import("frazil");
+  const { left, channel } = await connected();
+  const broken = once(left, "error");
+  const reading = channel.receive();
+  _injectPanic();
+  // Whoever calls first gets it.
+  await channel.send("into the void").catch(() => {});
+  const [error] = await broken;
+  assert.ok(error instanceof FrazilError && error.code === "panicked", `${error}`);
+  await assert.rejects(reading, { code: "panicked" });
+  await left.closed;
+  assert.throws(() => left.createOffer(), { code: "panicked" });
+});
+
+test("configuration that cannot be is refused", () => {
+  assert.throws(() => new Connection({ iceServers: [{ urls: "http://192.0.2.1" }] }), { code: "invalid-argument" });
+});
+
+test("the servers of a connection are named as a browser names them", async () => {
+  const server = createSocket("udp4");
+  server.bind(0, "127.0.0.1");
+  await once(server, "listening");
+  const asked = once(server, "message");
+  const connection = new Connection({
+    loopback: true,
+    iceServers: [{ urls: `stun:localhost:${server.address().port}` }],
+  });
+  open.push(connection);
+  connection.createDataChannel("data");
+  connection.setLocalDescription(connection.createOffer());
+  const [datagram] = /** @type {[Buffer]} */ (await asked);
+  // A STUN Binding request, sent to where the system's resolver says that the name is.
+  assert.equal(datagram.readUInt16BE(0), 1);
+  server.close();
+});

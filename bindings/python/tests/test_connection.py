@@ -1,0 +1,319 @@
+"""The driver for asyncio, over the loopback interface."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable
+from typing import TypeVar
+
+import frazil
+import pytest
+import pytest_asyncio
+from frazil import (
+    Channel,
+    ClosedError,
+    Config,
+    Connection,
+    ConnectionStateChange,
+    Description,
+    IceCandidate,
+    InvalidArgumentError,
+    InvalidStateError,
+    LocalIceCandidate,
+    NotSentError,
+    PanickedError,
+    _core,
+)
+
+T = TypeVar("T")
+LIMIT = 60.0
+
+
+class Two:
+    """Two connections that tell each other their candidates."""
+
+    def __init__(self, config: Config | None = None) -> None:
+        self.ours = Connection(config, loopback=True)
+        self.theirs = Connection(config, loopback=True)
+        self.told: dict[Connection, list[frazil.ConnectionEvent]] = {self.ours: [], self.theirs: []}
+        self.incoming: asyncio.Queue[Channel] = asyncio.Queue()
+        self.tasks = [
+            asyncio.create_task(self._carry(self.ours, self.theirs)),
+            asyncio.create_task(self._carry(self.theirs, self.ours)),
+        ]
+
+    async def _carry(self, of: Connection, to: Connection) -> None:
+        async for event in of:
+            match event:
+                case Channel():
+                    self.incoming.put_nowait(event)
+                case LocalIceCandidate(candidate, mid, index, ufrag):
+                    to.add_ice_candidate(
+                        IceCandidate(candidate=candidate, sdp_mid=mid, sdp_m_line_index=index, username_fragment=ufrag)
+                    )
+                case _:
+                    self.told[of].append(event)
+
+    def negotiate(self) -> None:
+        offer = self.ours.create_offer()
+        self.ours.set_local_description(offer)
+        self.theirs.set_remote_description(offer)
+        answer = self.theirs.create_answer()
+        self.theirs.set_local_description(answer)
+        self.ours.set_remote_description(answer)
+
+    async def connect(self) -> tuple[Channel, Channel]:
+        """A channel as both see it."""
+        channel = self.ours.create_data_channel("echo", protocol="test")
+        self.negotiate()
+        await channel.opened()
+        return channel, await self.incoming.get()
+
+
+@pytest_asyncio.fixture
+async def two() -> AsyncIterator[Two]:
+    two = Two()
+    yield two
+    await two.ours.close()
+    await two.theirs.close()
+    await asyncio.gather(*two.tasks)
+
+
+async def bounded(work: Awaitable[T]) -> T:
+    return await asyncio.wait_for(work, LIMIT)
+
+
+async def echo(channel: Channel) -> None:
+    async for message in channel:
+        await channel.send(message)
+
+
+async def echo_a_mebibyte(channel: Channel, back: Channel) -> None:
+    """Sends and compares what comes back."""
+    echoing = asyncio.create_task(echo(back))
+    sent, came, fullest = hashlib.sha256(), hashlib.sha256(), 0
+
+    async def send() -> None:
+        nonlocal fullest
+        for _ in range(64):
+            message = os.urandom(16_384)
+            sent.update(message)
+            await channel.send(message)
+            fullest = max(fullest, channel.buffered_amount)
+
+    sending = asyncio.create_task(send())
+    count = 0
+    while count < 1 << 20:
+        message = await channel.receive()
+        assert isinstance(message, bytes)
+        came.update(message)
+        count += len(message)
+    await sending
+    assert came.digest() == sent.digest()
+    assert 0 < fullest <= 65_536
+    await channel._connection.close()
+    await echoing
+
+
+async def test_a_mebibyte_comes_back_and_the_end_is_seen() -> None:
+    two = Two(Config(send_buffer=65_536))
+    channel, back = await bounded(two.connect())
+    assert (back.label, back.protocol) == ("echo", "test")
+    await bounded(echo_a_mebibyte(channel, back))
+    # The other side is told, and its iteration ends.
+    await bounded(asyncio.gather(*two.tasks))
+    assert two.told[two.theirs][-1] == ConnectionStateChange(state="closed")
+    with pytest.raises(ClosedError):
+        await back.receive()
+    with pytest.raises(ClosedError):
+        two.theirs.create_offer()
+    await two.theirs.close()
+
+
+async def test_who_does_not_receive_holds_back_who_sends(two: Two) -> None:
+    channel, back = await bounded(two.connect())
+    sent = 0
+
+    async def flood() -> None:
+        nonlocal sent
+        while True:
+            await channel.send(bytes(16_384))
+            sent += 16_384
+
+    flooding = asyncio.create_task(flood())
+    # With nobody receiving, both sides' buffers fill up and nothing moves any more.
+    last = -1
+    while sent != last:
+        assert sent < 8 << 20
+        last = sent
+        await asyncio.sleep(1)
+    assert not flooding.done()
+    flooding.cancel()
+    received = 0
+    while received < sent:
+        received += len(await bounded(back.receive()))
+
+
+async def test_text_comes_as_text_and_bytes_as_bytes(two: Two) -> None:
+    channel, back = await bounded(two.connect())
+    for message in "Zoë", b"Zo\xc3\xab", bytearray(b"a"), memoryview(b"b"), "":
+        await channel.send(message)
+    assert [await bounded(back.receive()) for _ in range(5)] == ["Zoë", b"Zo\xc3\xab", b"a", b"b", ""]
+    with pytest.raises(NotSentError):
+        await channel.send(bytes(1 << 20))
+
+
+async def test_senders_are_served_in_turn(two: Two) -> None:
+    channel, back = await bounded(two.connect())
+    senders = [asyncio.create_task(channel.send(str(number) * 50_000)) for number in range(9)]
+    received = [await bounded(back.receive()) for _ in senders]
+    assert received == [str(number) * 50_000 for number in range(9)]
+    await asyncio.gather(*senders)
+
+
+async def test_a_channel_that_is_closed_is_closed_on_both_sides(two: Two) -> None:
+    channel, back = await bounded(two.connect())
+    await channel.send("last")
+    channel.close()
+    channel.close()
+    for call in channel.send("late"), channel.receive(), channel.opened():
+        with pytest.raises(ClosedError, match="the channel is closed"):
+            await call
+    assert [message async for message in back] == ["last"]
+    with pytest.raises(ClosedError):
+        await back.send("late")
+    # The connection is still there.
+    other = two.ours.create_data_channel("other")
+    await bounded(other.opened())
+
+
+async def test_it_can_be_asked_about(two: Two) -> None:
+    channel, _ = await bounded(two.connect())
+    assert "open" in repr(channel)
+    assert "typ host" in str(two.ours.local_description)
+    assert two.theirs.remote_description is not None
+    assert two.ours.connection_state == "connected"
+    assert two.ours.selected_pair is not None
+    assert two.ours.certificate != two.theirs.certificate
+
+
+async def test_garbage_does_no_harm(two: Two) -> None:
+    channel, back = await bounded(two.connect())
+    pair = two.ours.selected_pair
+    assert pair is not None
+    family = socket.AF_INET6 if ":" in pair.local_ip else socket.AF_INET
+    strangers = [socket.socket(family, socket.SOCK_DGRAM) for _ in range(20)]
+    for stranger in strangers:
+        for garbage in b"", b"\x00", b"\x16", b"\x17" * 1200, os.urandom(1200), b"\x80" * 9000, bytes(20):
+            stranger.sendto(garbage, (pair.local_ip, pair.local_port))
+        stranger.close()
+    await channel.send("still there")
+    assert await bounded(back.receive()) == "still there"
+    assert two.ours.connection_state == "connected"
+
+
+async def test_many_strangers_do_not_push_the_other_side_out(two: Two) -> None:
+    channel, back = await bounded(two.connect())
+    pair = two.ours.selected_pair
+    assert pair is not None
+    family = socket.AF_INET6 if ":" in pair.local_ip else socket.AF_INET
+    for turn in range(700):
+        with socket.socket(family, socket.SOCK_DGRAM) as stranger:
+            stranger.sendto(b"\x17stranger", (pair.local_ip, pair.local_port))
+        if turn % 50 == 0:
+            await back.send(str(turn))
+            assert await bounded(channel.receive()) == str(turn)
+
+
+async def test_after_close_calls_are_errors_and_a_second_close_is_not() -> None:
+    connection = Connection(loopback=True)
+    channel = connection.create_data_channel("chat")
+    waiting = asyncio.create_task(channel.opened())
+    await asyncio.sleep(0)
+    await bounded(asyncio.gather(connection.close(), connection.close()))
+    await connection.close()
+    with pytest.raises(ClosedError):
+        await waiting
+    for call in (
+        lambda: connection.create_data_channel("chat"),
+        connection.create_offer,
+        connection.create_answer,
+        lambda: connection.set_local_description(Description(type="offer", sdp="")),
+        lambda: connection.set_remote_description(Description(type="offer", sdp="")),
+        lambda: connection.add_ice_candidate(IceCandidate(candidate="")),
+        lambda: connection.set_servers([]),
+        connection.restart_ice,
+        lambda: connection.connection_state,
+        lambda: connection.selected_pair,
+        lambda: connection.local_description,
+        lambda: connection.remote_description,
+        lambda: connection.certificate,
+        lambda: channel.buffered_amount,
+    ):
+        with pytest.raises(ClosedError) as caught:
+            call()
+        assert caught.value.reason == "closed"
+    channel.close()
+    with pytest.raises(ClosedError):
+        await channel.send("late")
+    # What had happened can still be read, and then it is over.
+    assert [event async for event in connection][-1] == ConnectionStateChange(state="closed")
+
+
+async def test_what_breaks_in_the_background_is_raised() -> None:
+    connection = Connection(loopback=True)
+    channel = connection.create_data_channel("chat")
+    connection.set_local_description(connection.create_offer())
+    receiving = asyncio.create_task(channel.receive())
+    description = connection.local_description
+    assert description is not None
+    candidates = [line.split() for line in description.sdp.splitlines() if line.startswith("a=candidate:")]
+    ip, port = next((ip, int(port)) for _, _, _, _, ip, port, *_ in candidates if ip == "127.0.0.1")
+    _core._inject_panic()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.sendto(b"\x17", (ip, port))
+    with pytest.raises(PanickedError, match="injected"):
+        async with asyncio.timeout(LIMIT):
+            async for _ in connection:
+                pass
+    with pytest.raises(PanickedError):
+        await receiving
+    with pytest.raises(PanickedError):
+        connection.create_offer()
+    await connection.close()
+
+
+async def test_names_are_looked_up_and_some_have_no_address(two: Two) -> None:
+    two.ours.create_data_channel("chat")
+    two.negotiate()
+    for name in "localhost", "no-such-name.invalid", "no-such-name.local":
+        candidate = f"candidate:9 1 udp 1 {name} 9 typ host"
+        two.ours.add_ice_candidate(IceCandidate(candidate=candidate, sdp_mid="0"))
+    async with asyncio.timeout(LIMIT):
+        while two.ours._lookups:
+            await asyncio.sleep(0.01)
+    assert two.ours.connection_state in {"connecting", "connected"}
+
+
+async def test_a_stun_server_that_is_not_there_is_told() -> None:
+    servers = [frazil.IceServer(urls=["stun:127.0.0.1:9"])]
+    async with Connection(servers=servers, loopback=True) as connection:
+        connection.create_data_channel("chat")
+        connection.set_local_description(connection.create_offer())
+        async with asyncio.timeout(LIMIT):
+            async for event in connection:
+                match event:
+                    case frazil.IceCandidateError(url=url, error_code=code):
+                        assert (url, code) == ("stun:127.0.0.1:9", 701)
+                        break
+
+
+async def test_what_this_driver_cannot_do_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="mdns_candidates"):
+        Connection(Config(mdns_candidates=True))
+    with pytest.raises(InvalidStateError):
+        async with Connection(loopback=True) as connection:
+            connection.create_answer()
