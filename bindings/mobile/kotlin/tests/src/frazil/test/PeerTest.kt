@@ -189,6 +189,14 @@ class PeerTest {
     }
 
     @Test
+    fun aPasswordIsNotShown() {
+        val config = IceServer(listOf("turn:turn.example.org"), "otto", "secret")
+        assertEquals("""IceServer(urls=["turn:turn.example.org"], username=otto)""", "$config")
+        assertEquals(config, config.copy())
+        assertNotEquals(config, config.copy(credential = "another"))
+    }
+
+    @Test
     fun buffersAreHeldToTheirBounds() {
         newPeer().use { peer ->
             val small = directBuffer(Peer.BATCH_BUFFER).limit(10)
