@@ -3,26 +3,37 @@
 use frazil_border::records;
 
 macro_rules! declare {
-    ($( $(#[$doc:meta])* $name:ident { $( $(#[$field_doc:meta])* $field:ident: [$($type:tt)*], )* } )*) => {
-        $(
-            $(#[$doc])*
-            #[derive(Clone, uniffi::Record)]
-            pub struct $name {
-                $( $(#[$field_doc])* pub $field: $($type)*, )*
-            }
+    ($( $(#[$doc:meta])* $name:ident { $($fields:tt)* } )*) => {
+        $( record! { [$(#[$doc])*] $name [] $($fields)* } )*
+    };
+}
 
-            impl From<frazil_border::$name> for $name {
-                fn from(record: frazil_border::$name) -> Self {
-                    Self { $( $field: record.$field, )* }
-                }
-            }
+/// Declares one record, field by field: one that may be left out has a default.
+macro_rules! record {
+    ($docs:tt $name:ident [$($done:tt)*] $(#[$doc:meta])* $field:ident: [Option<$type:ty>], $($rest:tt)*) => {
+        record! { $docs $name [$($done)* { $(#[$doc])* #[uniffi(default)] } $field: [Option<$type>],] $($rest)* }
+    };
+    ($docs:tt $name:ident [$($done:tt)*] $(#[$doc:meta])* $field:ident: [$type:ty], $($rest:tt)*) => {
+        record! { $docs $name [$($done)* { $(#[$doc])* } $field: [$type],] $($rest)* }
+    };
+    ([$($docs:tt)*] $name:ident [$( { $($attributes:tt)* } $field:ident: [$type:ty], )*]) => {
+        $($docs)*
+        #[derive(Clone, uniffi::Record)]
+        pub struct $name {
+            $( $($attributes)* pub $field: $type, )*
+        }
 
-            impl From<$name> for frazil_border::$name {
-                fn from(record: $name) -> Self {
-                    Self { $( $field: record.$field, )* }
-                }
+        impl From<frazil_border::$name> for $name {
+            fn from(record: frazil_border::$name) -> Self {
+                Self { $( $field: record.$field, )* }
             }
-        )*
+        }
+
+        impl From<$name> for frazil_border::$name {
+            fn from(record: $name) -> Self {
+                Self { $( $field: record.$field, )* }
+            }
+        }
     };
 }
 
