@@ -15,12 +15,14 @@ use crate::repository::Repository;
 use crate::setup::{Need, Setup, Unmet, find_program};
 use crate::step::Context;
 use crate::suite::{BROWSER_SUITE, CHROMIUM, IN_NAMESPACE};
+use crate::swift_package;
 
 /// Who takes part, in the order of rows and columns.
 const CONTESTANTS: &[Contestant] = &[
     Contestant { name: "rust", needs: &[], prepare: rust },
     Contestant { name: "python", needs: &[Need::Python], prepare: python },
     Contestant { name: "node", needs: node::PACKAGE_NEEDS, prepare: node_example },
+    Contestant { name: "swift", needs: &[Need::Swift], prepare: swift_package::echo },
     Contestant { name: "chromium", needs: CHROMIUM_NEEDS, prepare: chromium },
 ];
 
