@@ -16,6 +16,7 @@ use crate::repository::Repository;
 use crate::setup::{Need, Setup, Unmet, find_program};
 use crate::step::Context;
 use crate::suite::{BROWSER_SUITE, CHROMIUM, IN_NAMESPACE};
+use crate::swift_package;
 
 /// Who takes part, in the order of rows and columns.
 const CONTESTANTS: &[Contestant] = &[
@@ -23,6 +24,7 @@ const CONTESTANTS: &[Contestant] = &[
     Contestant { name: "python", needs: &[Need::Python], prepare: python },
     Contestant { name: "node", needs: node::PACKAGE_NEEDS, prepare: node_example },
     Contestant { name: "kotlin", needs: &[Need::Kotlin], prepare: kotlin },
+    Contestant { name: "swift", needs: &[Need::Swift], prepare: swift_package::echo },
     Contestant { name: "chromium", needs: CHROMIUM_NEEDS, prepare: chromium },
 ];
 

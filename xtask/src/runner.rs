@@ -4,7 +4,6 @@ pub(crate) mod cargo;
 pub(crate) mod maven;
 pub(crate) mod node;
 pub(crate) mod pytest;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the tests of the Swift binding"))]
 pub(crate) mod swift;
 
 /// A test that a runner counts and does not name.
