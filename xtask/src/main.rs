@@ -1,6 +1,7 @@
 //! `cargo xtask`: the project's own commands.
 
 mod arguments;
+mod border_cost;
 mod cargo_tool;
 mod counts;
 mod demo;
@@ -23,7 +24,9 @@ mod setup;
 mod step;
 mod suite;
 mod swift;
+mod swift_package;
 mod turn_peers;
+mod version;
 
 use std::process::ExitCode;
 
@@ -41,6 +44,8 @@ cargo xtask <command>
                                  other implementations beside and counts instructions
   nat-matrix ten-by-ten          agents with ten candidates each, of which only the relayed ones connect
        [--peers]
+  border-cost [WORD…]            what a datagram costs over the border to each language, and how large the packages are; only
+                                 those whose names contain a word
   probe [URI…] [--json]          builds and runs the probe: interfaces, candidates and NATs from here, with the STUN and
        [--user U --password P]   TURN servers that are named; the arguments are the probe's own (try --help)
   kernel-matrix [--json F]       two native peers behind the kernel's own NATs with coturn, beside what nat-matrix predicts;
@@ -49,6 +54,7 @@ cargo xtask <command>
   language-matrix [--only WORD]  the echo program in every language against that in every other; fails if a cell does; only
        [--bytes N] [--json F]    the languages with one of these words in their names; that many bytes (1048576); writes
                                  to target/language-matrix.json unless told otherwise
+  swift-calls                    writes the Swift code anew that calls the native library, which is committed
   turn-peers [--only WORD]       what other TURN clients and ICE agents do in the hard cases, against a server that is told
        [--with WORD] [--page F]  what to do; a quarter of an hour; only cases or implementations whose names contain WORD;
                                  writes docs/turn-peers.md, or a part of it to the output; --page puts a part in its place
@@ -64,9 +70,11 @@ fn main() -> ExitCode {
         Some("test") => suite::run(&repository, arguments.collect()),
         Some("setup") => suite::set_up(&repository, arguments.collect()),
         Some("nat-matrix") => nat_matrix::run(&repository, arguments.collect()),
+        Some("border-cost") => border_cost::run(&repository, arguments.collect()),
         Some("probe") => probe::run(&repository, arguments.collect()),
         Some("kernel-matrix") => kernel_matrix::run(&repository, arguments.collect()),
         Some("language-matrix") => language_matrix::run(&repository, arguments.collect()),
+        Some("swift-calls") => swift_package::run(&repository, arguments.collect()),
         Some("turn-peers") => turn_peers::run(&repository, arguments.collect()),
         Some("fuzz") => fuzz::run(&repository, arguments.collect()),
         Some("help" | "--help" | "-h") => {

@@ -19,11 +19,13 @@ use crate::repository::Repository;
 use crate::runner;
 use crate::setup::{Need, Setup, find_program};
 use crate::step::{Context, Step};
-use crate::swift;
+use crate::swift_package;
+use crate::version;
 
 /// Everything that is tested. What fails soonest comes first.
 const STEPS: &[Step] = &[
     Step { name: "format", needs: &[], run: format },
+    Step { name: "version", needs: &[], run: version::step },
     Step { name: "lint", needs: &[], run: lint },
     Step { name: "core alone", needs: &[], run: core_alone },
     Step { name: "tests", needs: &[], run: tests },
@@ -40,7 +42,7 @@ const STEPS: &[Step] = &[
     Step { name: "python", needs: &[Need::Python], run: python::step },
     Step { name: "node", needs: node::PACKAGE_NEEDS, run: node::step },
     Step { name: "kotlin", needs: &[Need::Kotlin], run: kotlin::step },
-    Step { name: "swift", needs: &[Need::Swift], run: swift::step },
+    Step { name: "swift", needs: &[Need::Swift], run: swift_package::step },
     Step { name: "languages", needs: language_matrix::NEEDS, run: language_matrix::step },
     Step { name: "fuzz", needs: fuzz::NEEDS, run: fuzz::all },
 ];

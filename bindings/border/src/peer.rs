@@ -534,14 +534,14 @@ impl Peer {
         })
     }
 
-    /// Says that the application has read that many bytes of the messages of a channel, an empty one being one byte, where
-    /// the configuration has a `receive_buffer`. It is soon enough whenever half of that was read, and when nothing is left
-    /// to read. Transmits and events may follow.
+    /// Says that the application has read a message of so many bytes of a channel, where the configuration has a
+    /// `receive_buffer`. Several may be told in one call, an empty one being one byte then. It is soon enough whenever half of
+    /// the `receive_buffer` was read, and when nothing is left to read. Transmits and events may follow.
     ///
     /// # Errors
     /// Only those of every call.
     pub fn release(&self, channel: u32, bytes: u32, now: u64) -> Result<(), Error> {
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).max(1);
         self.change(|core| core.release(ChannelId::from_u32(channel), bytes, Instant::from_nanos(now)))
     }
 
