@@ -96,12 +96,8 @@ private class OtherSide(
         scope.launch { talk(connection.incoming.first()) }
     }
 
-    /** The answer. It has all candidates, as it is asked for when they are known. */
-    suspend fun answer(): Description {
-        connection.setLocalDescription(connection.createAnswer())
-        connection.events.first { it is Event.LocalIceCandidate && it.candidate.isEmpty() }
-        return connection.localDescription()!!
-    }
+    /** The answer. It has all candidates, as there are no servers to wait for. */
+    fun answer(): Description = connection.createAnswer().also(connection::setLocalDescription)
 
     private suspend fun talk(channel: Channel) {
         heard = channel.receive()
