@@ -195,6 +195,8 @@ class ConnectionTest {
                     { connection.setLocalDescription(Description("rollback", "")) },
                     { connection.setRemoteDescription(Description("rollback", "")) },
                     { connection.addIceCandidate(IceCandidate("")) },
+                    { connection.localDescription() },
+                    { connection.remoteDescription() },
                     { connection.restartIce() },
                     { connection.selectedPair() },
                     { connection.certificate() },
