@@ -8,15 +8,19 @@ use std::process::ExitCode;
 
 use crate::failure::Failure;
 use crate::job::Job;
+use crate::kotlin;
 use crate::node;
 use crate::python;
 use crate::repository::Repository;
 use crate::setup::{Need, Setup};
+use crate::swift_package;
 
 const BORDERS: &[Border] = &[
     Border { name: "rust", needs: &[], prepare: rust },
     Border { name: "python", needs: &[Need::Python], prepare: python },
     Border { name: "node", needs: node::PACKAGE_NEEDS, prepare: node },
+    Border { name: "kotlin", needs: &[Need::Kotlin], prepare: kotlin },
+    Border { name: "swift", needs: &[Need::Swift], prepare: swift },
 ];
 
 /// One language.
@@ -113,6 +117,18 @@ fn node(label: &str, repository: &Repository) -> Result<Measured, Failure> {
     let program = folder.join("bench/border.mjs");
     let words = crate::language_matrix::with_environment(&[("PATH", &path)], &["node".as_ref(), program.as_os_str()]);
     Ok(Measured { words, installed })
+}
+
+fn kotlin(label: &str, repository: &Repository) -> Result<Measured, Failure> {
+    let installed = vec![kotlin::install_package(label, repository)?];
+    let examples = kotlin::build_examples(label, repository)?;
+    let words = vec!["java".into(), "-cp".into(), examples.into(), "CrossingsKt".into()];
+    Ok(Measured { words, installed })
+}
+
+fn swift(label: &str, repository: &Repository) -> Result<Measured, Failure> {
+    let words = swift_package::benchmark(label, repository)?;
+    Ok(Measured { words, installed: swift_package::installed(repository) })
 }
 
 /// The bytes of a file, or of all files in a folder.

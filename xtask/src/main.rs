@@ -24,6 +24,7 @@ mod setup;
 mod step;
 mod suite;
 mod swift;
+mod swift_package;
 mod turn_peers;
 mod version;
 
@@ -53,6 +54,7 @@ cargo xtask <command>
   language-matrix [--only WORD]  the echo program in every language against that in every other; fails if a cell does; only
        [--bytes N] [--json F]    the languages with one of these words in their names; that many bytes (1048576); writes
                                  to target/language-matrix.json unless told otherwise
+  swift-calls                    writes the Swift code anew that calls the native library, which is committed
   turn-peers [--only WORD]       what other TURN clients and ICE agents do in the hard cases, against a server that is told
        [--with WORD] [--page F]  what to do; a quarter of an hour; only cases or implementations whose names contain WORD;
                                  writes docs/turn-peers.md, or a part of it to the output; --page puts a part in its place
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         Some("probe") => probe::run(&repository, arguments.collect()),
         Some("kernel-matrix") => kernel_matrix::run(&repository, arguments.collect()),
         Some("language-matrix") => language_matrix::run(&repository, arguments.collect()),
+        Some("swift-calls") => swift_package::run(&repository, arguments.collect()),
         Some("turn-peers") => turn_peers::run(&repository, arguments.collect()),
         Some("fuzz") => fuzz::run(&repository, arguments.collect()),
         Some("help" | "--help" | "-h") => {

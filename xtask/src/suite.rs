@@ -19,7 +19,7 @@ use crate::repository::Repository;
 use crate::runner;
 use crate::setup::{Need, Setup, find_program};
 use crate::step::{Context, Step};
-use crate::swift;
+use crate::swift_package;
 use crate::version;
 
 /// Everything that is tested. What fails soonest comes first.
@@ -42,7 +42,7 @@ const STEPS: &[Step] = &[
     Step { name: "python", needs: &[Need::Python], run: python::step },
     Step { name: "node", needs: node::PACKAGE_NEEDS, run: node::step },
     Step { name: "kotlin", needs: &[Need::Kotlin], run: kotlin::step },
-    Step { name: "swift", needs: &[Need::Swift], run: swift::step },
+    Step { name: "swift", needs: &[Need::Swift], run: swift_package::step },
     Step { name: "languages", needs: language_matrix::NEEDS, run: language_matrix::step },
     Step { name: "fuzz", needs: fuzz::NEEDS, run: fuzz::all },
 ];

@@ -1,16 +1,15 @@
 //! Swift, which Debian has since version 13: a Debian of its own among the project's tools, and commands run in it.
+//! `swift_package.rs` says which.
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::counts::Counts;
 use crate::failure::Failure;
 use crate::job::{Finished, Job};
 use crate::repository::Repository;
 use crate::setup::find_program;
-use crate::step::Context;
 
 const IN_CHROOT: &str = "xtask/in-chroot.sh";
 const SUITE: &str = "trixie";
@@ -35,14 +34,6 @@ pub(crate) fn job<W: Into<OsString>>(
 pub(crate) fn words_outside(repository: &Repository, folder: &str) -> [OsString; 5] {
     let script = repository.root().join(IN_CHROOT);
     [script.into(), root(repository).into(), repository.root().into(), repository.target().into(), folder.into()]
-}
-
-/// Whether the compiler and the formatter run.
-pub(crate) fn step(context: &Context<'_>) -> Counts {
-    let run = |words: &[&str]| Counts::of_command(&job(context.label, context.repository, "", words).run());
-    let mut counts = run(&["swift", "--version"]);
-    counts.add(run(&["swift", "format", "--version"]));
-    counts
 }
 
 /// The Debian packages without which [`install`] cannot do its work.

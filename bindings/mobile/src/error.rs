@@ -7,6 +7,7 @@ macro_rules! declare {
     ($( $(#[$doc:meta])* $reason:ident, )*) => {
         /// Why a call is refused.
         #[derive(Clone, PartialEq, Eq, Debug, uniffi::Error)]
+        #[uniffi(flat_error)]
         pub enum FrazilError {
             $(
                 $(#[$doc])*
@@ -24,6 +25,16 @@ macro_rules! declare {
                     $( Reason::$reason => Self::$reason { reason }, )*
                     // The border has learnt a new reason.
                     _ => Self::System { reason },
+                }
+            }
+        }
+
+        impl FrazilError {
+            /// What the class of this error is called.
+            #[cfg(not(target_vendor = "apple"))]
+            pub(crate) const fn variant(&self) -> &'static str {
+                match self {
+                    $( Self::$reason { .. } => stringify!($reason), )*
                 }
             }
         }

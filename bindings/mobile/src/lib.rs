@@ -5,6 +5,8 @@
 
 mod error;
 mod event;
+#[cfg(not(target_vendor = "apple"))]
+mod jni;
 mod packets;
 mod peer;
 mod record;
@@ -20,6 +22,20 @@ uniffi::setup_scaffolding!();
 #[must_use]
 pub fn frazil_version() -> String {
     frazil_border::VERSION.to_owned()
+}
+
+/// The smallest buffer for one datagram to send, in bytes.
+#[uniffi::export]
+#[must_use]
+pub fn min_buffer() -> u32 {
+    frazil_border::Peer::MIN_BUFFER as u32
+}
+
+/// The smallest buffer for a whole batch of datagrams to send, in bytes.
+#[uniffi::export]
+#[must_use]
+pub fn batch_buffer() -> u32 {
+    frazil_border::Peer::BATCH_BUFFER as u32
 }
 
 /// The addresses to bind a UDP socket on, best first, with the port 0; see `Peer.handle_network_change`.

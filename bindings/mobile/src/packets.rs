@@ -7,9 +7,9 @@ use crate::error::FrazilError;
 use crate::peer::Peer;
 
 /// What waits to be taken out.
-const NOTHING: u32 = 0;
-const MESSAGE: u32 = 1;
-const EVENT: u32 = 2;
+pub(crate) const NOTHING: u32 = 0;
+pub(crate) const MESSAGE: u32 = 1;
+pub(crate) const EVENT: u32 = 2;
 
 /// No deadline.
 const NEVER: u64 = u64::MAX;

@@ -34,6 +34,12 @@ impl Peer {
         Ok(Arc::new(Self(peer)))
     }
 
+    /// Where the peer is, for the hand-written calls by JNI alone. It stays there for as long as this object is held.
+    #[must_use]
+    pub fn address(self: Arc<Self>) -> u64 {
+        Arc::as_ptr(&self) as usize as u64
+    }
+
     /// Frees what the peer holds, without a word to the other side: `leave` says it. To do it twice is no error.
     ///
     /// # Errors

@@ -1,32 +1,62 @@
 //! The records, declared for uniffi.
 
+use core::fmt;
+
 use frazil_border::records;
 
 macro_rules! declare {
-    ($( $(#[$doc:meta])* $name:ident { $( $(#[$field_doc:meta])* $field:ident: [$($type:tt)*], )* } )*) => {
-        $(
-            $(#[$doc])*
-            #[derive(Clone, uniffi::Record)]
-            pub struct $name {
-                $( $(#[$field_doc])* pub $field: $($type)*, )*
-            }
+    ($( $(#[$doc:meta])* $name:ident { $($fields:tt)* } )*) => {
+        $( named! { [$(#[$doc])*] $name $($fields)* } )*
+    };
+}
 
-            impl From<frazil_border::$name> for $name {
-                fn from(record: frazil_border::$name) -> Self {
-                    Self { $( $field: record.$field, )* }
-                }
-            }
+/// An `IceServer` is shown without its password.
+macro_rules! named {
+    ([$($docs:tt)*] IceServer $($fields:tt)*) => {
+        record! { [$($docs)* #[uniffi::export(Display)]] IceServer [] $($fields)* }
+    };
+    ($docs:tt $name:ident $($fields:tt)*) => {
+        record! { $docs $name [] $($fields)* }
+    };
+}
 
-            impl From<$name> for frazil_border::$name {
-                fn from(record: $name) -> Self {
-                    Self { $( $field: record.$field, )* }
-                }
+/// Declares one record, field by field: one that may be left out has a default.
+macro_rules! record {
+    ($docs:tt $name:ident [$($done:tt)*] $(#[$doc:meta])* $field:ident: [Option<$type:ty>], $($rest:tt)*) => {
+        record! { $docs $name [$($done)* { $(#[$doc])* #[uniffi(default)] } $field: [Option<$type>],] $($rest)* }
+    };
+    ($docs:tt $name:ident [$($done:tt)*] $(#[$doc:meta])* $field:ident: [$type:ty], $($rest:tt)*) => {
+        record! { $docs $name [$($done)* { $(#[$doc])* } $field: [$type],] $($rest)* }
+    };
+    ([$($docs:tt)*] $name:ident [$( { $($attributes:tt)* } $field:ident: [$type:ty], )*]) => {
+        $($docs)*
+        #[derive(Clone, uniffi::Record)]
+        pub struct $name {
+            $( $($attributes)* pub $field: $type, )*
+        }
+
+        impl From<frazil_border::$name> for $name {
+            fn from(record: frazil_border::$name) -> Self {
+                Self { $( $field: record.$field, )* }
             }
-        )*
+        }
+
+        impl From<$name> for frazil_border::$name {
+            fn from(record: $name) -> Self {
+                Self { $( $field: record.$field, )* }
+            }
+        }
     };
 }
 
 records!(declare);
+
+impl fmt::Display for IceServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { urls, username, credential: _ } = self;
+        write!(f, "IceServer(urls={urls:?}, username={})", username.as_deref().unwrap_or_default())
+    }
+}
 
 /// A certificate with its private key, to be kept for another peer.
 #[derive(Clone, uniffi::Record)]

@@ -1,0 +1,70 @@
+import Foundation
+import Testing
+
+@testable import Frazil
+
+extension Everything {
+    /// What is closed is given back.
+    @Suite struct Leaks {
+        /// The memory in use, in bytes.
+        private func memory() throws -> Int {
+            let fields = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")
+            return try #require(Int(fields[1])) * Int(sysconf(Int32(_SC_PAGESIZE)))
+        }
+
+        private func handles() throws -> Int {
+            try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count
+        }
+
+        private let bound = 16 << 20
+
+        @Test func peersAreFreed() throws {
+            func openAndClose(_ count: Int) throws {
+                for round in 0..<count {
+                    let peer = try makePeer(seed: UInt8(truncatingIfNeeded: round))
+                    try peer.handleNetworkChange(sockets: [host("192.0.2.1", 4000)], now: 0)
+                    _ = try peer.createDataChannel(ChannelConfig(label: "pond"), now: 0)
+                    try peer.setLocalDescription(try peer.createOffer(), now: 0)
+                    while try peer.pollEvent() != nil {}
+                    // Half of them are closed, half of them only let go.
+                    if round.isMultiple(of: 2) { try peer.close() }
+                }
+            }
+            try openAndClose(100)
+            let (before, open) = (try memory(), try handles())
+            try openAndClose(1000)
+            #expect(try memory() - before < bound)
+            #expect(try handles() == open)
+        }
+
+        @Test func connectionsAreFreed() async throws {
+            func openAndClose(_ count: Int) async throws {
+                for _ in 0..<count {
+                    let connection = try Connection(loopback: true)
+                    _ = try await connection.createDataChannel("pond")
+                    try await connection.setLocalDescription(try await connection.createOffer())
+                    await connection.close()
+                }
+            }
+            try await openAndClose(20)
+            let (before, open) = (try memory(), try handles())
+            try await openAndClose(200)
+            #expect(try memory() - before < bound)
+            #expect(try handles() <= open)
+        }
+
+        @Test func anIdleProcessExits() async throws {
+            let program = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+                .appendingPathComponent("Benchmark")
+            let process = Process()
+            process.executableURL = program
+            process.arguments = ["--idle"]
+            try process.run()
+            for _ in 0..<200 where process.isRunning { try await Task.sleep(for: .milliseconds(50)) }
+            #expect(!process.isRunning)
+            if process.isRunning { process.terminate() }
+            process.waitUntilExit()
+            #expect(process.terminationStatus == 0)
+        }
+    }
+}
