@@ -58,8 +58,9 @@ public class Channel internal constructor(
      * Sends text. Waits until the channel is open and has room.
      *
      * @throws FrazilException.NotSent if the channel is closed, or the text is too long for the other side
+     * @throws FrazilException.InvalidArgument if it is no text, as it has half of a surrogate pair
      */
-    public suspend fun send(text: String): Unit = send(text.encodeToByteArray(), text = true)
+    public suspend fun send(text: String): Unit = send(spelled { text.encodeToByteArray(throwOnInvalidSequence = true) }, text = true)
 
     /**
      * Sends bytes. Waits until the channel is open and has room.

@@ -1,6 +1,7 @@
 package frazil
 
 import java.nio.ByteBuffer
+import java.nio.charset.CharacterCodingException
 
 /**
  * One end of a connection, without sockets, clocks or threads. [Connection] is a driver for it.
@@ -30,7 +31,7 @@ public class Peer
         seed: ByteArray,
         now: Long,
     ) : AutoCloseable {
-        private val native = NativePeer(config, servers, certificate, direct(seed), time(now))
+        private val native = spelled { NativePeer(config, servers, certificate, direct(seed), time(now)) }
         private val packets = Packets(native)
 
         /** Frees what the peer holds, without a word to the other side: [leave] says it. To close twice is no error. */
@@ -47,7 +48,7 @@ public class Peer
         public fun handleNetworkChange(
             sockets: List<HostSocket>,
             now: Long,
-        ): Unit = native.handleNetworkChange(sockets, time(now))
+        ): Unit = spelled { native.handleNetworkChange(sockets, time(now)) }
 
         /**
          * Says that all sockets were named. Once the servers have answered as well, the other side is told that there are no more
@@ -63,7 +64,7 @@ public class Peer
         public fun setServers(
             servers: List<IceServer>,
             now: Long,
-        ): Unit = native.setServers(servers, time(now))
+        ): Unit = spelled { native.setServers(servers, time(now)) }
 
         /**
          * The address of the socket that [Event.OpenSocket] has asked for; without an IP address there is none.
@@ -75,7 +76,7 @@ public class Peer
             localIp: String?,
             localPort: UShort,
             now: Long,
-        ): Unit = native.handleSocketOpened(socket, localIp, localPort, time(now))
+        ): Unit = spelled { native.handleSocketOpened(socket, localIp, localPort, time(now)) }
 
         /**
          * The IP addresses of a name that [Event.Resolve] asked for; none if it has none.
@@ -86,7 +87,7 @@ public class Peer
             request: UInt,
             addresses: List<String>,
             now: Long,
-        ): Unit = native.handleResolved(request, addresses, time(now))
+        ): Unit = spelled { native.handleResolved(request, addresses, time(now)) }
 
         // Offer and answer.
 
@@ -113,7 +114,7 @@ public class Peer
         public fun setLocalDescription(
             description: Description,
             now: Long,
-        ): Unit = native.setLocalDescription(description, time(now))
+        ): Unit = spelled { native.setLocalDescription(description, time(now)) }
 
         /**
          * W3C `setRemoteDescription`. An offer takes back an offer of ours that waits for its answer.
@@ -124,7 +125,7 @@ public class Peer
         public fun setRemoteDescription(
             description: Description,
             now: Long,
-        ): Unit = native.setRemoteDescription(description, time(now))
+        ): Unit = spelled { native.setRemoteDescription(description, time(now)) }
 
         /** W3C `localDescription`: the last one set, with all candidates known by now. */
         public fun localDescription(): Description? = native.localDescription()
@@ -141,7 +142,7 @@ public class Peer
         public fun addIceCandidate(
             candidate: IceCandidate,
             now: Long,
-        ): Unit = native.addIceCandidate(candidate, time(now))
+        ): Unit = spelled { native.addIceCandidate(candidate, time(now)) }
 
         /** W3C `restartIce`: the next offer restarts ICE. */
         public fun restartIce(): Unit = native.restartIce()
@@ -153,7 +154,7 @@ public class Peer
          *
          * @throws FrazilException.InvalidArgument if the path cannot be
          */
-        public fun pathId(path: Path): UInt = native.pathId(path)
+        public fun pathId(path: Path): UInt = spelled { native.pathId(path) }
 
         /**
          * The path with this number, as [pollTransmits] gives it; null if the number means none any more. It never means another
@@ -217,7 +218,7 @@ public class Peer
         public fun handleStreamAccepted(
             path: Path,
             now: Long,
-        ): UInt = native.handleStreamAccepted(path, time(now))
+        ): UInt = spelled { native.handleStreamAccepted(path, time(now)) }
 
         /** Takes bytes of a stream as they come, cut anywhere. Whatever is wrong with them is counted and changes nothing. */
         public fun handleStreamData(
@@ -267,7 +268,7 @@ public class Peer
         public fun createDataChannel(
             config: ChannelConfig,
             now: Long,
-        ): UInt = native.createDataChannel(config, time(now))
+        ): UInt = spelled { native.createDataChannel(config, time(now)) }
 
         /**
          * Sends a message; text is UTF-8.
@@ -300,12 +301,17 @@ public class Peer
         /**
          * Says that the application has read that many bytes of the messages of a channel, where the configuration has a
          * `receiveBuffer`.
+         *
+         * @throws FrazilException.InvalidArgument if they are fewer than none
          */
         public fun release(
             channel: UInt,
             bytes: Int,
             now: Long,
-        ): Unit = packets.release(channel, bytes, now)
+        ) {
+            if (bytes < 0) throw FrazilException.InvalidArgument("$bytes bytes, where fewer than none cannot be read")
+            packets.release(channel, bytes, now)
+        }
 
         /** W3C `bufferedAmount`: bytes that the other side has not acknowledged yet. */
         public fun bufferedAmount(channel: UInt): UInt = native.bufferedAmount(channel)
@@ -376,6 +382,14 @@ public class Peer
     }
 
 private fun time(now: Long): ULong = if (now < 0) throw FrazilException.InvalidArgument("the time $now is negative") else now.toULong()
+
+/** Makes a call with texts, of which one may be none: half of a surrogate pair has no UTF-8. */
+internal inline fun <R> spelled(call: () -> R): R =
+    try {
+        call()
+    } catch (_: CharacterCodingException) {
+        throw FrazilException.InvalidArgument("a text has half of a surrogate pair")
+    }
 
 /** What uniffi takes for borrowed bytes; it takes them from the start of the buffer, whatever its position. */
 private fun direct(bytes: ByteArray): ByteBuffer = ByteBuffer.allocateDirect(bytes.size).put(bytes).flip()

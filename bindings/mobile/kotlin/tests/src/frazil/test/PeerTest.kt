@@ -182,6 +182,8 @@ class PeerTest {
             assertThrows<FrazilException.InvalidArgument> { peer.createDataChannel(channel, 0) }
             assertEquals("not-sent", assertThrows<FrazilException.NotSent> { peer.send(7U, ByteArray(1), false, 0) }.reason)
             assertEquals("not-sent", assertThrows<FrazilException.NotSent> { peer.send(7U, directBuffer(1), false, 0) }.reason)
+            val read = assertThrows<FrazilException.InvalidArgument> { peer.release(7U, -1, 0) }
+            assertEquals("-1 bytes, where fewer than none cannot be read", read.message)
             val early = assertThrows<FrazilException.InvalidArgument> { peer.handleTimeout(-1) }
             assertEquals("the time -1 is negative", early.message)
             assertEquals("the time -7 is negative", assertThrows<FrazilException.InvalidArgument> { peer.leave(-7) }.message)
