@@ -54,7 +54,15 @@ internal class Sockets(
     ): UShort? {
         val address = address(ip, index)
         val family = if (address is Inet6Address) StandardProtocolFamily.INET6 else StandardProtocolFamily.INET
-        val channel = DatagramChannel.open(family)
+        val channel =
+            try {
+                DatagramChannel.open(family)
+            } catch (_: IOException) {
+                return null
+            } catch (_: UnsupportedOperationException) {
+                // Java can be told to have no IPv6.
+                return null
+            }
         try {
             channel.setOption(StandardSocketOptions.SO_RCVBUF, KERNEL_BUFFER)
             channel.setOption(StandardSocketOptions.SO_SNDBUF, KERNEL_BUFFER)
