@@ -44,7 +44,7 @@ public class Channel internal constructor(
     private val sending = Mutex()
 
     /** How much waits here is bounded by the core, which is told what was read. */
-    private val received = Queue<Received>(Queue.UNLIMITED)
+    private val received = Inbox<Received>()
 
     private class Received(
         val message: Message,
@@ -91,10 +91,12 @@ public class Channel internal constructor(
         }
     }
 
-    /** The next message of the other side; null once the channel is closed and all messages were received. */
+    /**
+     * The next message of the other side; null once the channel is closed and all messages were received. Whoever is cancelled
+     * here leaves the message to the next.
+     */
     public suspend fun receive(): Message? {
-        val next = received.receiveCatching()
-        val received = next.getOrNull() ?: return next.exceptionOrNull()?.let { throw it }
+        val received = received.take() ?: return null
         try {
             peer.release(number, received.size, clock.now())
             wakeDriver()
@@ -126,7 +128,7 @@ public class Channel internal constructor(
         message: Message,
         size: Int,
     ) {
-        received.trySend(Received(message, size))
+        received.offer(Received(message, size))
     }
 
     internal fun handleClosed(cause: Throwable?) {

@@ -8,7 +8,6 @@ import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.MutableStateFlow
 import kotlinx.coroutines.flow.StateFlow
 import kotlinx.coroutines.flow.asStateFlow
-import kotlinx.coroutines.flow.receiveAsFlow
 import kotlinx.coroutines.launch
 import java.io.IOException
 import java.net.InetAddress
@@ -16,11 +15,10 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.nio.channels.Selector
 import java.security.SecureRandom
-import kotlinx.coroutines.channels.Channel as Queue
 
 private const val RECEIVE_BUFFER = 1_048_576U
 private const val FAREWELL = 1_000_000_000L
-private const val MAX_OFFERED = 1_024
+private const val MAX_WAITING = 1_024
 private const val TEXT = 1 shl 31
 
 /**
@@ -29,14 +27,15 @@ private const val TEXT = 1 shl 31
  * This driver is small, so that you can read it and write your own. It opens no TCP streams, so TURN servers are reached over UDP
  * alone; it does not look for new addresses after it has begun; and names below `.local` are resolved by the system.
  *
- * Any coroutine and any thread may call. After [close] every call but [close] itself fails with [FrazilException.Closed].
+ * It runs until [close], or until the other side closes it. After that every call but [close] itself fails with
+ * [FrazilException.Closed]. Any coroutine and any thread may call.
  *
  * @param config how it works; without a `receiveBuffer` a mebibyte of each channel's messages may wait to be received
  * @param servers the STUN and TURN servers to ask
  * @param certificate a certificate that was kept; without one a new one is made
  * @param loopback whether to connect over loopback addresses too
  * @throws FrazilException.InvalidArgument if an argument cannot be
- * @throws FrazilException.System if the system does not list its interfaces
+ * @throws FrazilException.System if the system does not list its interfaces, or has no room for more files
  */
 public class Connection
     @JvmOverloads
@@ -51,8 +50,8 @@ public class Connection
         private val selector: Selector
         private val sockets: Sockets
         private val channels = HashMap<UInt, Channel>()
-        private val news = Queue<Event>(Queue.UNLIMITED)
-        private val offered = Queue<Channel>(MAX_OFFERED)
+        private val news = Inbox<Event>(MAX_WAITING)
+        private val offered = Inbox<Channel>(MAX_WAITING)
         private val connectionState = MutableStateFlow("new")
         private val scope = CoroutineScope(SupervisorJob())
         private val driver: Job
@@ -69,24 +68,45 @@ public class Connection
         private var broken: Throwable? = null
 
         init {
+            if (config.mdnsCandidates == true) {
+                throw FrazilException.InvalidArgument("mdnsCandidates: this driver publishes no names")
+            }
             val addresses = hostSockets(loopback, linkLocal = false)
             val seed = ByteArray(32).also(SecureRandom()::nextBytes)
             val receiveBuffer = config.receiveBuffer ?: RECEIVE_BUFFER
             peer = Peer(config.copy(activeTcp = false, receiveBuffer = receiveBuffer), servers, certificate, seed, clock.now())
-            selector = Selector.open()
+            selector =
+                try {
+                    Selector.open()
+                } catch (refused: IOException) {
+                    peer.close()
+                    throw FrazilException.System(refused.message.orEmpty())
+                }
             sockets = Sockets(peer, selector)
             buffer = allocate(maxOf(Sockets.BATCH_BUFFER, Peer.BATCH_BUFFER))
-            peer.handleNetworkChange(addresses.mapNotNull { sockets.bind(it) }, clock.now())
-            peer.endOfCandidates(clock.now())
+            try {
+                peer.handleNetworkChange(addresses.mapNotNull { sockets.bind(it) }, clock.now())
+                peer.endOfCandidates(clock.now())
+            } catch (cause: FrazilException) {
+                sockets.close()
+                selector.close()
+                throw cause
+            }
             // A thread of its own, as far as the others of this dispatcher are concerned: it waits in `select`.
             driver = scope.launch(Dispatchers.IO.limitedParallelism(1)) { drive() }
         }
 
-        /** What happens, for one collector: states, candidates of ours to be told to the other side, and errors of servers. */
-        public val events: Flow<Event> = news.receiveAsFlow()
+        /**
+         * What happens, until the connection is closed, for one collector: states, candidates of ours to be told to the other side,
+         * and errors of servers. If more than 1,024 wait, what comes then is lost.
+         */
+        public val events: Flow<Event> = news.all
 
-        /** The channels that the other side opens, for one collector. */
-        public val incoming: Flow<Channel> = offered.receiveAsFlow()
+        /**
+         * The channels that the other side opens, until the connection is closed, for one collector. If more than 1,024 wait, what is
+         * opened then is closed.
+         */
+        public val incoming: Flow<Channel> = offered.all
 
         /** W3C `connectionState`: `new`, `connecting`, `connected`, `disconnected`, `failed` or `closed`. */
         public val state: StateFlow<String> = connectionState.asStateFlow()
@@ -255,7 +275,7 @@ public class Connection
                     val channel = synchronized(channels) { newChannel(event.channel, event.label, event.protocol) }
                     channel.handleOpen()
                     // Who opens channels that nobody takes does not fill our memory with them.
-                    if (offered.trySend(channel).isFailure) channel.close()
+                    if (!offered.offer(channel)) channel.close()
                 }
 
                 is Event.ChannelOpen -> {
@@ -291,11 +311,13 @@ public class Connection
 
                 is Event.ConnectionStateChange -> {
                     connectionState.value = event.state
-                    news.trySend(event)
+                    news.offer(event)
+                    // Whichever side closes it.
+                    if (event.state == "closed") synchronized(channels) { end = end ?: (clock.now() + FAREWELL) }
                 }
 
                 else -> {
-                    news.trySend(event)
+                    news.offer(event)
                 }
             }
         }
@@ -324,7 +346,11 @@ public class Connection
 
         /** Nothing comes any more for anyone who waits. */
         private fun finish() {
-            peer.close()
+            try {
+                peer.close()
+            } catch (cause: FrazilException) {
+                broken = broken ?: cause
+            }
             sockets.close()
             selector.close()
             synchronized(channels) {

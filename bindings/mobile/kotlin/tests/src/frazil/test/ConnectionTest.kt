@@ -9,7 +9,9 @@ import frazil.Event
 import frazil.FrazilException
 import frazil.IceCandidate
 import frazil.Message
+import frazil.hostSockets
 import frazil.reason
+import kotlinx.coroutines.CoroutineDispatcher
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
@@ -30,7 +32,11 @@ import java.io.File
 import java.net.DatagramPacket
 import java.net.DatagramSocket
 import java.net.InetAddress
+import java.util.concurrent.LinkedBlockingQueue
 import java.util.concurrent.TimeUnit
+import java.util.concurrent.atomic.AtomicBoolean
+import kotlin.concurrent.thread
+import kotlin.coroutines.CoroutineContext
 import kotlin.random.Random
 
 /** Two connections of this process, over loopback. */
@@ -75,6 +81,18 @@ class LoopbackPair(
     }
 
     suspend fun close() = coroutineScope { listOf(offerer, answerer).map { async { it.close() } }.awaitAll() }
+}
+
+/** Runs what it is given step by step, when it is told to. */
+private class Steps : CoroutineDispatcher() {
+    private val steps = LinkedBlockingQueue<Runnable>()
+
+    override fun dispatch(
+        context: CoroutineContext,
+        block: Runnable,
+    ) = steps.put(block)
+
+    fun next(): Runnable = checkNotNull(steps.poll(30, TimeUnit.SECONDS))
 }
 
 fun bounded(action: suspend CoroutineScope.() -> Unit) = runBlocking(Dispatchers.Default) { withTimeout(60_000, action) }
@@ -156,6 +174,56 @@ class ConnectionTest {
         }
 
     @Test
+    fun whoIsCancelledLosesNoMessage() =
+        bounded {
+            val pair = LoopbackPair()
+            val (ours, theirs) = pair.connect(this)
+            val steps = Steps()
+            val impatient = launch(steps) { theirs.receive() }
+            steps.next().run()
+            ours.send("kept")
+            // It is to have the message, and goes away before it has its turn.
+            val turn = steps.next()
+            impatient.cancel()
+            turn.run()
+            impatient.join()
+            assertEquals(Message.Text("kept"), withTimeout(10_000) { theirs.receive() })
+            pair.close()
+        }
+
+    @Test
+    fun whatTheOtherSideClosesEndsByItself() =
+        bounded {
+            val pair = LoopbackPair()
+            pair.connect(this)
+            pair.offerer.close()
+            // So do its events, for which what this runs in waits.
+            assertEquals(emptyList<Channel>(), pair.answerer.incoming.toList())
+            assertThrows<FrazilException.Closed> { pair.answerer.createOffer() }
+        }
+
+    @Test
+    fun whatIsNoTextIsRefused() =
+        bounded {
+            val pair = LoopbackPair()
+            val (ours, theirs) = pair.connect(this)
+            val half = "\uD83D"
+            val sent = runCatching { ours.send(half) }.exceptionOrNull()
+            assertTrue(sent is FrazilException.InvalidArgument, "$sent")
+            assertThrows<FrazilException.InvalidArgument> { pair.offerer.createDataChannel(ChannelConfig(half)) }
+            assertThrows<FrazilException.InvalidArgument> { pair.offerer.addIceCandidate(IceCandidate("candidate:$half")) }
+            assertThrows<FrazilException.InvalidArgument> { pair.offerer.setRemoteDescription(Description("offer", half)) }
+            ours.send("$half\uDE00")
+            assertEquals(Message.Text("\uD83D\uDE00"), theirs.receive())
+            pair.close()
+        }
+
+    @Test
+    fun whatTheDriverCannotDoIsRefused() {
+        assertThrows<FrazilException.InvalidArgument> { Connection(Config(mdnsCandidates = true)) }
+    }
+
+    @Test
     fun garbageDoesNoHarm() =
         bounded {
             val pair = LoopbackPair()
@@ -217,6 +285,22 @@ class ConnectionTest {
             waiting.awaitAll().forEach { assertTrue(it.exceptionOrNull() is FrazilException.Panicked, "$it") }
             assertThrows<FrazilException.Panicked> { connection.createOffer() }
             connection.close()
+        }
+
+    @Test
+    fun aCoreThatBreaksDownAgainAndAgainHidesNoEnd() =
+        bounded {
+            val connection = Connection(loopback = true)
+            val events = async { runCatching { connection.events.toList() } }
+            val done = AtomicBoolean()
+            val faults = thread { while (!done.get()) injectPanic() }
+            connection.close()
+            done.set(true)
+            faults.join()
+            // The last one is for nobody else.
+            runCatching { hostSockets(loopback = true, linkLocal = false) }
+            assertTrue(withTimeout(10_000) { events.await() }.exceptionOrNull() is FrazilException.Panicked)
+            assertEquals("closed", connection.state.value)
         }
 
     @Test
