@@ -59,7 +59,7 @@ extern "system" fn Java_frazil_Packets_pollTransmit(
     length: jint,
 ) -> jlong {
     call(env, 0, || {
-        let room = unsafe { bytes(env, buffer, offset, length) }?;
+        let room = unsafe { room(env, buffer, offset, length) }?;
         let transmit = unsafe { borrow(peer) }.0.poll_transmit(room)?;
         Ok(transmit.map_or(0, |(path, len)| (u64::from(path) << 32 | len as u64).cast_signed()))
     })
@@ -75,7 +75,7 @@ extern "system" fn Java_frazil_Packets_pollTransmits(
     length: jint,
 ) -> jint {
     call(env, 0, || {
-        let room = unsafe { bytes(env, buffer, offset, length) }?;
+        let room = unsafe { room(env, buffer, offset, length) }?;
         Ok(unsafe { borrow(peer) }.0.poll_transmits(room)? as jint)
     })
 }
@@ -90,7 +90,7 @@ extern "system" fn Java_frazil_Packets_pollMessages(
     length: jint,
 ) -> jint {
     call(env, 0, || {
-        let room = unsafe { bytes(env, buffer, offset, length) }?;
+        let room = unsafe { room(env, buffer, offset, length) }?;
         Ok(unsafe { borrow(peer) }.0.poll_messages(room)? as jint)
     })
 }
@@ -185,16 +185,29 @@ unsafe fn borrow<'p>(peer: jlong) -> &'p Peer {
     unsafe { &*(peer as usize as *const Peer) }
 }
 
-/// That part of a direct buffer.
+/// What stands in that part of a direct buffer. Several threads may lend the same bytes.
+///
+/// # Safety
+/// `env` is that of the call, and nobody writes to the bytes while the call lasts.
+unsafe fn bytes<'b>(env: *mut JNIEnv, buffer: jobject, offset: jint, length: jint) -> Result<&'b [u8], FrazilError> {
+    // SAFETY: `part` gives what lies within the buffer, whose bytes the virtual machine has set to zero when it made it.
+    unsafe { part(env, buffer, offset, length).map(|(start, len)| std::slice::from_raw_parts(start, len)) }
+}
+
+/// That part of a direct buffer, to be written to.
 ///
 /// # Safety
 /// `env` is that of the call, and the bytes are nobody else's while the call lasts.
-unsafe fn bytes<'b>(
-    env: *mut JNIEnv,
-    buffer: jobject,
-    offset: jint,
-    length: jint,
-) -> Result<&'b mut [u8], FrazilError> {
+unsafe fn room<'b>(env: *mut JNIEnv, buffer: jobject, offset: jint, length: jint) -> Result<&'b mut [u8], FrazilError> {
+    // SAFETY: as in `bytes`.
+    unsafe { part(env, buffer, offset, length).map(|(start, len)| std::slice::from_raw_parts_mut(start, len)) }
+}
+
+/// Where that part of a direct buffer begins, and its length.
+///
+/// # Safety
+/// `env` is that of the call.
+unsafe fn part(env: *mut JNIEnv, buffer: jobject, offset: jint, length: jint) -> Result<(*mut u8, usize), FrazilError> {
     let refused = |reason: String| Err(FrazilError::InvalidArgument { reason });
     // SAFETY: the table of functions is there for as long as the call lasts.
     let (address, capacity) = unsafe {
@@ -206,8 +219,8 @@ unsafe fn bytes<'b>(
     }
     match (usize::try_from(offset), usize::try_from(length)) {
         (Ok(from), Ok(len)) if jlong::from(offset) + jlong::from(length) <= capacity => {
-            // SAFETY: they lie within the buffer, whose bytes the virtual machine has set to zero when it made it.
-            Ok(unsafe { std::slice::from_raw_parts_mut(address.cast::<u8>().add(from), len) })
+            // SAFETY: it lies within the buffer.
+            Ok((unsafe { address.cast::<u8>().add(from) }, len))
         }
         _ => refused(format!("{length} bytes from {offset} on, in a buffer of {capacity} bytes")),
     }

@@ -27,7 +27,8 @@ import org.junit.jupiter.params.ParameterizedTest
 import org.junit.jupiter.params.provider.ValueSource
 import java.lang.reflect.Modifier
 import java.nio.ByteBuffer
-import kotlin.concurrent.thread
+import java.util.concurrent.CompletableFuture
+import java.util.concurrent.TimeUnit
 
 private fun newPeer(): Peer = Peer(Config(), emptyList(), null, ByteArray(32), 0)
 
@@ -141,7 +142,7 @@ class PeerTest {
             val peer = newPeer()
             val threads =
                 List(3) {
-                    thread {
+                    CompletableFuture.runAsync {
                         val buffer = directBuffer(Peer.BATCH_BUFFER)
                         assertThrows<FrazilException.Closed> {
                             while (true) {
@@ -153,7 +154,7 @@ class PeerTest {
                     }
                 }
             peer.close()
-            threads.forEach { it.join() }
+            threads.forEach { it.get(60, TimeUnit.SECONDS) }
         }
     }
 
@@ -214,6 +215,23 @@ class PeerTest {
             val cut = directBuffer(ByteArray(11) { if (it == 4) 9 else 0 })
             assertThrows<FrazilException.InvalidArgument> { peer.handleDatagrams(cut, 0) }
         }
+    }
+
+    @Test
+    fun threadsMayReadTheSameBuffer() {
+        val junk = ByteArray(1200) { it.toByte() }.also { it[0] = 23 }
+        val shared = directBuffer(junk).asReadOnlyBuffer()
+        val threads =
+            List(3) {
+                CompletableFuture.runAsync {
+                    newPeer().use { peer ->
+                        val path = peer.pathId(Path("udp", "192.0.2.1", 4000U, "192.0.2.2", 5000U))
+                        repeat(1_000) { round -> assertTrue(peer.handleDatagram(path, shared, round.toLong())) }
+                    }
+                }
+            }
+        threads.forEach { it.get(60, TimeUnit.SECONDS) }
+        assertEquals(junk.toList(), ByteArray(junk.size).also { shared.get(it) }.toList())
     }
 
     @Test
