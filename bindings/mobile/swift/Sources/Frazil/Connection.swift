@@ -36,10 +36,11 @@ public final class Connection: Sendable {
 
     /// What happens, in order; it ends when the connection is closed. One task may iterate over it.
     ///
-    /// If more than 1,024 events wait, what comes then is lost; channels that are lost so are closed.
+    /// If more than 1,024 events wait, what comes then is lost; channels that are lost so are closed. It ends for good if the
+    /// task that iterates is cancelled.
     public let events: AsyncStream<Event>
 
-    private let driver: Driver
+    let driver: Driver
 
     /// Binds the sockets and begins to gather candidates. Loopback addresses are taken if they are asked for or there
     /// is nothing else.

@@ -9,7 +9,8 @@ import Foundation
 final class Driver: @unchecked Sendable {
     private let peer: Peer
     private let queue = DispatchQueue(label: "frazil")
-    private let tell: AsyncStream<Connection.Event>.Continuation
+    /// Nil once all is told: what nobody has taken there holds channels, and they hold the driver.
+    private var tell: AsyncStream<Connection.Event>.Continuation?
     private let timer: any DispatchSourceTimer
     /// What the timer is set to.
     private var deadline: UInt64?
@@ -396,7 +397,7 @@ final class Driver: @unchecked Sendable {
             let line = Line(number: number, isOpen: true)
             lines[number] = line
             let channel = Channel(label: label, protocol: `protocol`, isOrdered: isOrdered, driver: self, line: line)
-            if case .enqueued = tell.yield(.channel(channel)) { break }
+            if case .enqueued? = tell?.yield(.channel(channel)) { break }
             try peer.closeChannel(number, now: clock())
         case .channelOpen(let number):
             guard let line = lines[number] else { break }
@@ -409,11 +410,11 @@ final class Driver: @unchecked Sendable {
         case .message(let number, let isText, let bytes):
             deliver(bytes, isText: isText, on: number)
         case .connectionStateChange("closed", _):
-            tell.yield(.connectionStateChange(.closed, failure: nil))
+            tell?.yield(.connectionStateChange(.closed, failure: nil))
             leave()
         default:
             if let event = Connection.Event(event, peer: peer) {
-                tell.yield(event)
+                tell?.yield(event)
             }
         }
     }
@@ -465,8 +466,13 @@ final class Driver: @unchecked Sendable {
         guard phase == .running else { return }
         phase = .leaving(until: clock() + Self.farewell)
         orFail { () throws(FrazilError) in try peer.leave(now: clock()) }
-        tell.finish()
+        endEvents()
         closeLines(Self.closed)
+    }
+
+    private func endEvents() {
+        tell?.finish()
+        tell = nil
     }
 
     private func closeLines(_ why: FrazilError) {
@@ -485,7 +491,7 @@ final class Driver: @unchecked Sendable {
         sockets.removeAll()
         routes.removeAll()
         closeLines(Self.closed)
-        tell.finish()
+        endEvents()
         try? peer.close()
     }
 
@@ -495,7 +501,7 @@ final class Driver: @unchecked Sendable {
         do {
             try call()
         } catch {
-            tell.yield(.connectionStateChange(.failed, failure: error.message))
+            tell?.yield(.connectionStateChange(.failed, failure: error.message))
             closeLines(error)
             end()
         }

@@ -230,6 +230,27 @@ extension Everything {
             await linked.close()
         }
 
+        @Test func aChannelThatNobodyTookHoldsNothing() async throws {
+            weak var driver = try await driverThatWasOfferedAChannel()
+            // What its timer held goes on the queue.
+            for _ in 0..<500 where driver != nil { try await Task.sleep(for: .milliseconds(10)) }
+            #expect(driver == nil)
+        }
+
+        /// That of a closed connection whose events nobody has taken.
+        private func driverThatWasOfferedAChannel() async throws -> Driver {
+            let (a, b) = (try Connection(loopback: true), try Connection(loopback: true))
+            let channel = try await a.createDataChannel("pond")
+            try await a.setLocalDescription(try await a.createOffer())
+            try await b.setRemoteDescription(try #require(try await a.localDescription()))
+            try await b.setLocalDescription(try await b.createAnswer())
+            try await a.setRemoteDescription(try #require(try await b.localDescription()))
+            try await channel.opened()
+            await a.close()
+            await b.close()
+            return b.driver
+        }
+
         @Test func namesAreResolved() async throws {
             #expect(await resolve("127.0.0.1") == ["127.0.0.1"])
             #expect(await resolve("nowhere.invalid") == [])
