@@ -125,7 +125,7 @@ final class WebSocket: Sendable {
             count = length.reduce(0) { $0 << 8 | Int($1) }
         }
         // The server's limit is 64 KiB; nothing it says is ten times as long.
-        guard count < 1 << 20 else { throw Failure("a message of \(count) bytes") }
+        guard (0..<1 << 20).contains(count) else { throw Failure("a message of \(count) bytes") }
         guard let payload = try readExactly(count) else { return nil }
         return (head[0] & 0x80 != 0, head[0] & 0x0f, payload)
     }
