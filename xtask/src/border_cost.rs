@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use crate::failure::Failure;
 use crate::job::Job;
+use crate::kotlin;
 use crate::node;
 use crate::python;
 use crate::repository::Repository;
@@ -18,6 +19,7 @@ const BORDERS: &[Border] = &[
     Border { name: "rust", needs: &[], prepare: rust },
     Border { name: "python", needs: &[Need::Python], prepare: python },
     Border { name: "node", needs: node::PACKAGE_NEEDS, prepare: node },
+    Border { name: "kotlin", needs: &[Need::Kotlin], prepare: kotlin },
     Border { name: "swift", needs: &[Need::Swift], prepare: swift },
 ];
 
@@ -114,6 +116,13 @@ fn node(label: &str, repository: &Repository) -> Result<Measured, Failure> {
     let path = node::search_path(repository);
     let program = folder.join("bench/border.mjs");
     let words = crate::language_matrix::with_environment(&[("PATH", &path)], &["node".as_ref(), program.as_os_str()]);
+    Ok(Measured { words, installed })
+}
+
+fn kotlin(label: &str, repository: &Repository) -> Result<Measured, Failure> {
+    let installed = vec![kotlin::install_package(label, repository)?];
+    let examples = kotlin::build_examples(label, repository)?;
+    let words = vec!["java".into(), "-cp".into(), examples.into(), "CrossingsKt".into()];
     Ok(Measured { words, installed })
 }
 

@@ -9,6 +9,7 @@ use crate::arguments::{no_more_options, take_value};
 use crate::counts::{Counts, Skip};
 use crate::failure::Failure;
 use crate::job::Job;
+use crate::kotlin;
 use crate::node;
 use crate::python;
 use crate::repository::Repository;
@@ -22,6 +23,7 @@ const CONTESTANTS: &[Contestant] = &[
     Contestant { name: "rust", needs: &[], prepare: rust },
     Contestant { name: "python", needs: &[Need::Python], prepare: python },
     Contestant { name: "node", needs: node::PACKAGE_NEEDS, prepare: node_example },
+    Contestant { name: "kotlin", needs: &[Need::Kotlin], prepare: kotlin },
     Contestant { name: "swift", needs: &[Need::Swift], prepare: swift_package::echo },
     Contestant { name: "chromium", needs: CHROMIUM_NEEDS, prepare: chromium },
 ];
@@ -54,6 +56,12 @@ fn node_example(label: &str, repository: &Repository) -> Result<Vec<OsString>, F
     let program = node::install_package(label, repository)?.join("examples/echo.mjs");
     let path = node::search_path(repository);
     Ok(with_environment(&[("PATH", &path)], &["node".as_ref(), program.as_os_str()]))
+}
+
+/// The example of the package, with the jar that is installed.
+fn kotlin(label: &str, repository: &Repository) -> Result<Vec<OsString>, Failure> {
+    kotlin::install_package(label, repository)?;
+    Ok(vec!["java".into(), "-jar".into(), kotlin::build_examples(label, repository)?.into()])
 }
 
 const CHROMIUM_NEEDS: &[Need] = &[

@@ -1,7 +1,6 @@
 //! Reads what test runners print: how many tests passed, which failed and why, which were skipped and why.
 
 pub(crate) mod cargo;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the tests of the Kotlin binding"))]
 pub(crate) mod maven;
 pub(crate) mod node;
 pub(crate) mod pytest;

@@ -161,9 +161,7 @@ extern "system" fn Java_frazil_Packets_release(
     length: jint,
     now: jlong,
 ) {
-    call(env, (), || {
-        unsafe { borrow(peer) }.release(channel.cast_unsigned(), length.cast_unsigned(), time(now)?)
-    });
+    call(env, (), || unsafe { borrow(peer) }.release(channel.cast_unsigned(), length.cast_unsigned(), time(now)?));
 }
 
 /// What the closure gives. Its error, or its panic, becomes an exception; then `otherwise` is given, which nobody sees.
@@ -248,8 +246,7 @@ unsafe fn throw(env: *mut JNIEnv, error: &FrazilError) {
         if class.is_null() {
             return;
         }
-        let constructor =
-            (functions.GetMethodID)(env, class, c"<init>".as_ptr(), c"(Ljava/lang/String;)V".as_ptr());
+        let constructor = (functions.GetMethodID)(env, class, c"<init>".as_ptr(), c"(Ljava/lang/String;)V".as_ptr());
         if constructor.is_null() {
             return;
         }

@@ -1,10 +1,22 @@
 //! The records, declared for uniffi.
 
+use core::fmt;
+
 use frazil_border::records;
 
 macro_rules! declare {
     ($( $(#[$doc:meta])* $name:ident { $($fields:tt)* } )*) => {
-        $( record! { [$(#[$doc])*] $name [] $($fields)* } )*
+        $( named! { [$(#[$doc])*] $name $($fields)* } )*
+    };
+}
+
+/// An `IceServer` is shown without its password.
+macro_rules! named {
+    ([$($docs:tt)*] IceServer $($fields:tt)*) => {
+        record! { [$($docs)* #[uniffi::export(Display)]] IceServer [] $($fields)* }
+    };
+    ($docs:tt $name:ident $($fields:tt)*) => {
+        record! { $docs $name [] $($fields)* }
     };
 }
 
@@ -38,6 +50,13 @@ macro_rules! record {
 }
 
 records!(declare);
+
+impl fmt::Display for IceServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { urls, username, credential: _ } = self;
+        write!(f, "IceServer(urls={urls:?}, username={})", username.as_deref().unwrap_or_default())
+    }
+}
 
 /// A certificate with its private key, to be kept for another peer.
 #[derive(Clone, uniffi::Record)]

@@ -293,8 +293,9 @@ export class Connection extends EventEmitter<ConnectionEvents> {
         if (batch.length === 1) setImmediate(() => this.#run((open) => this.#handIn(open)));
         return false;
       }
-      if (!peer.handleDatagram(path, datagram, performance.now())) socket.forgetPaths();
-      return true;
+      if (peer.handleDatagram(path, datagram, performance.now())) return true;
+      socket.forgetPaths();
+      return peer.handleDatagram(socket.path(peer, ip, port), datagram, performance.now());
     });
   }
 

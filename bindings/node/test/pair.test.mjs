@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { newPeer, World } from "./world.mjs";
+import { entry, newPeer, World } from "./world.mjs";
 
 for (const batched of [false, true]) {
   describe(batched ? "in batches" : "one by one", () => {
@@ -65,4 +65,37 @@ test("a path that is none takes nothing", () => {
   const peer = newPeer();
   assert.equal(peer.path(4_000_000_000), null);
   assert.equal(peer.handleDatagram(4_000_000_000, Buffer.alloc(20), 1), false);
+});
+
+test("a batch is taken up to the first path that is none, and one that is cut short not at all", () => {
+  const { left } = new World();
+  const path = left.peer.pathId({
+    protocol: "udp",
+    localIp: left.ip,
+    localPort: 4000,
+    remoteIp: "192.0.2.9",
+    remotePort: 1,
+  });
+  const known = entry(path, Buffer.alloc(30, 23));
+  const unknown = entry(4_000_000_000, Buffer.alloc(30, 23));
+  assert.equal(left.peer.handleDatagrams(Buffer.concat([known, known, unknown, known]), 1), 2);
+  assert.equal(left.peer.handleDatagrams(Buffer.concat([unknown, known]), 1), 0);
+  const cut = Buffer.concat([known, known]).subarray(0, -1);
+  assert.throws(() => left.peer.handleDatagrams(cut, 1), { code: "invalid-argument", message: /entry at byte 38/ });
+});
+
+test("bytes are borrowed from any view and never kept", () => {
+  const { left } = new World();
+  const inside = new Uint8Array(new ArrayBuffer(4096), 1000, 2000);
+  left.peer.createDataChannel({ label: "a" }, 0);
+  const length = left.peer.pollTransmits(inside);
+  assert.equal(length, 0);
+  assert.ok(inside.every((byte) => byte === 0));
+  const world = new World();
+  const channel = world.connect();
+  const message = Buffer.from("as it was");
+  assert.ok(world.left.peer.send(channel.left, message, true, world.now));
+  message.fill(0);
+  world.until(() => world.right.messages.length === 1);
+  assert.equal(world.right.messages[0]?.data, "as it was");
 });

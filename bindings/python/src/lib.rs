@@ -33,7 +33,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// The addresses of this machine that are worth a UDP socket, best first, with the port 0.
 ///
-/// In place of that goes the port that the system gives; what was bound goes to Peer.handle_network_change. Loopback and
+/// In place of that goes the port that the system gives; what was bound goes to `Peer.handle_network_change`. Loopback and
 /// IPv6 link-local addresses are among them if they are asked for or there is nothing else.
 #[pyfunction]
 #[pyo3(signature = (*, loopback = false, link_local = false))]

@@ -27,7 +27,7 @@ pub(crate) struct Peer {
     core: frazil_border::Peer,
 }
 
-/// What poll_event would give.
+/// What `Peer.poll_event` would give.
 #[pyclass(frozen, eq, hash, module = "frazil", rename_all = "SCREAMING_SNAKE_CASE")]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Waiting {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import importlib.metadata
 import importlib.resources
@@ -39,3 +40,25 @@ async def test_what_the_readme_shows_works() -> None:
         main = names["main"]
         assert callable(main)
         await asyncio.wait_for(main(), 60)
+
+
+def test_the_stub_says_what_the_classes_say() -> None:
+    """`stubtest` compares names and arguments; this compares the texts."""
+
+    def words(text: str | None) -> list[str]:
+        return (text or "").split()
+
+    stub = ast.parse(importlib.resources.files(frazil).joinpath("_core.pyi").read_text(encoding="utf-8"))
+    seen = 0
+    for item in stub.body:
+        if not isinstance(item, ast.ClassDef | ast.FunctionDef):
+            continue
+        value = getattr(frazil._core, item.name)
+        assert words(value.__doc__) == words(ast.get_docstring(item)), item.name
+        members = item.body if isinstance(item, ast.ClassDef) else []
+        for member in members:
+            if isinstance(member, ast.FunctionDef) and not member.name.startswith("__"):
+                documentation = getattr(value, member.name).__doc__
+                assert words(documentation) == words(ast.get_docstring(member)), f"{item.name}.{member.name}"
+                seen += 1
+    assert seen > 100

@@ -30,14 +30,14 @@ fun main() {
     val alone =
         best { now ->
             check(peer.handleDatagram(path, datagram, now))
-            while (peer.pollTransmit(room) != 0L) Unit
+            while (peer.pollTransmit(room) != 0L) {}
             while (peer.waiting() != Peer.NOTHING) peer.pollEvent()
             peer.pollTimeout()
         }
     val batched =
         best { now ->
             check(peer.handleDatagrams(batch, now) == BATCH)
-            while (peer.pollTransmits(room) != 0) Unit
+            while (peer.pollTransmits(room) != 0) {}
             while (peer.waiting() != Peer.NOTHING) peer.pollEvent()
             peer.pollTimeout()
         } / BATCH

@@ -75,9 +75,19 @@ public class Channel internal constructor(
         opened.await()
         sending.withLock {
             // Once the channel is closed nobody says that there is room, and the next try says why not.
-            while (!peer.send(number, message, text, clock.now())) room.receiveCatching()
+            while (!trySend(message, text)) room.receiveCatching()
         }
-        wakeDriver()
+    }
+
+    private fun trySend(
+        message: ByteArray,
+        text: Boolean,
+    ): Boolean {
+        try {
+            return peer.send(number, message, text, clock.now())
+        } finally {
+            wakeDriver()
+        }
     }
 
     /** The next message of the other side; null once the channel is closed and all messages were received. */

@@ -20,6 +20,7 @@ import kotlinx.coroutines.channels.Channel as Queue
 
 private const val RECEIVE_BUFFER = 1_048_576U
 private const val FAREWELL = 1_000_000_000L
+private const val MAX_OFFERED = 1_024
 private const val TEXT = 1 shl 31
 
 /**
@@ -51,7 +52,7 @@ public class Connection
         private val sockets: Sockets
         private val channels = HashMap<UInt, Channel>()
         private val news = Queue<Event>(Queue.UNLIMITED)
-        private val offered = Queue<Channel>(Queue.UNLIMITED)
+        private val offered = Queue<Channel>(MAX_OFFERED)
         private val connectionState = MutableStateFlow("new")
         private val scope = CoroutineScope(SupervisorJob())
         private val driver: Job
@@ -142,6 +143,12 @@ public class Connection
          */
         public fun addIceCandidate(candidate: IceCandidate): Unit = change { peer.addIceCandidate(candidate, it) }
 
+        /** W3C `localDescription`: the last one set, with all candidates known by now. */
+        public fun localDescription(): Description? = change { peer.localDescription() }
+
+        /** W3C `remoteDescription`: the last one set, with the candidates that came since. */
+        public fun remoteDescription(): Description? = change { peer.remoteDescription() }
+
         /** W3C `restartIce`: the next offer restarts ICE. */
         public fun restartIce(): Unit = change { peer.restartIce() }
 
@@ -171,7 +178,12 @@ public class Connection
         /** Has the peer do something, and the driver take out what comes of it. */
         private inline fun <R> change(call: (now: Long) -> R): R {
             if (end != null) throw broken ?: FrazilException.Closed("the connection is closed")
-            return call(clock.now()).also { selector.wakeup() }
+            try {
+                return call(clock.now())
+            } finally {
+                // It is also who finds out that the core has broken down.
+                selector.wakeup()
+            }
         }
 
         private fun drive() {
@@ -209,8 +221,10 @@ public class Connection
             val nanoseconds = deadline - clock.now()
             when {
                 deadline == Peer.NEVER -> selector.select()
+
                 // The selector counts milliseconds, and must not be early.
                 nanoseconds > 0 -> selector.select(nanoseconds / 1_000_000 + 1)
+
                 else -> selector.selectNow()
             }
         }
@@ -240,7 +254,8 @@ public class Connection
                 is Event.DataChannel -> {
                     val channel = synchronized(channels) { newChannel(event.channel, event.label, event.protocol) }
                     channel.handleOpen()
-                    offered.trySend(channel)
+                    // Who opens channels that nobody takes does not fill our memory with them.
+                    if (offered.trySend(channel).isFailure) channel.close()
                 }
 
                 is Event.ChannelOpen -> {
@@ -272,9 +287,7 @@ public class Connection
                     peer.handleStreamClosed(event.path, clock.now())
                 }
 
-                is Event.CloseStream, is Event.PublishName, is Event.WithdrawName, is Event.Message -> {
-                    Unit
-                }
+                is Event.CloseStream, is Event.PublishName, is Event.WithdrawName, is Event.Message -> {}
 
                 is Event.ConnectionStateChange -> {
                     connectionState.value = event.state

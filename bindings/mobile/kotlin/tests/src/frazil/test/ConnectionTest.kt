@@ -128,7 +128,12 @@ class ConnectionTest {
             assertEquals("not-sent", assertThrows<FrazilException.NotSent> { theirs.send("late") }.reason)
             // The connection goes on.
             val (another, _) = listOf(pair.answerer.createDataChannel(ChannelConfig("another")), null)
-            assertEquals("another", pair.offerer.incoming.first().label)
+            assertEquals(
+                "another",
+                pair.offerer.incoming
+                    .first()
+                    .label,
+            )
             another?.send("still here")
             pair.close()
         }
@@ -190,6 +195,8 @@ class ConnectionTest {
                     { connection.setLocalDescription(Description("rollback", "")) },
                     { connection.setRemoteDescription(Description("rollback", "")) },
                     { connection.addIceCandidate(IceCandidate("")) },
+                    { connection.localDescription() },
+                    { connection.remoteDescription() },
                     { connection.restartIce() },
                     { connection.selectedPair() },
                     { connection.certificate() },

@@ -4,6 +4,9 @@ import frazil.ChannelConfig
 import frazil.Config
 import frazil.Event
 import frazil.Peer
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.launch
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import java.io.File
@@ -24,15 +27,20 @@ class LeakTest {
 
     @Test
     fun connectionsLeaveNothingBehind() =
-        grown(warmUp = 60, rounds = 100) {
+        grown(warmUp = 10, rounds = 10) {
             bounded {
-                val pair = LoopbackPair()
-                val (ours, theirs) = pair.connect(this)
-                ours.send("x")
-                theirs.receive()
-                pair.close()
+                // To close takes a second, in which there is nothing to do.
+                repeat(10) { launch { coroutineScope { useConnections(this) } } }
             }
         }
+
+    private suspend fun useConnections(scope: CoroutineScope) {
+        val pair = LoopbackPair()
+        val (ours, theirs) = pair.connect(scope)
+        ours.send("x")
+        theirs.receive()
+        pair.close()
+    }
 
     private fun grown(
         warmUp: Int,

@@ -65,9 +65,7 @@ private val calls: Map<String, (Peer) -> Unit> =
         "waiting" to { it.waiting() },
         "pollMessages" to { it.pollMessages(room) },
         "createDataChannel" to { it.createDataChannel(ChannelConfig("x"), 0) },
-        "send" to {
-            it.send(0U, ByteArray(1), false, 0)
-        },
+        "send" to { it.send(0U, ByteArray(1), false, 0) },
         "release" to { it.release(0U, 0, 0) },
         "bufferedAmount" to { it.bufferedAmount(0U) },
         "setBufferedAmountLowThreshold" to { it.setBufferedAmountLowThreshold(0U, 0U) },
@@ -191,6 +189,14 @@ class PeerTest {
     }
 
     @Test
+    fun aPasswordIsNotShown() {
+        val config = IceServer(listOf("turn:turn.example.org"), "otto", "secret")
+        assertEquals("""IceServer(urls=["turn:turn.example.org"], username=otto)""", "$config")
+        assertEquals(config, config.copy())
+        assertNotEquals(config, config.copy(credential = "another"))
+    }
+
+    @Test
     fun buffersAreHeldToTheirBounds() {
         newPeer().use { peer ->
             val small = directBuffer(Peer.BATCH_BUFFER).limit(10)
@@ -270,8 +276,16 @@ class PeerTest {
             pair.runUntil("there is room") { a.heard<Event.BufferedAmountLow> { it.channel == ours } }
             assertTrue(a.peer.send(ours, ByteArray(16_384) { sent.toByte() }, false, pair.now))
             pair.runUntil("all has come") { b.messages.size == 6 }
-            assertEquals((0..4).toList(), b.messages.drop(1).map { it.bytes.distinct().single().toInt() })
-            assertEquals(0U, a.peer.bufferedAmount(ours))
+            assertEquals(
+                (0..4).toList(),
+                b.messages.drop(1).map {
+                    it.bytes
+                        .distinct()
+                        .single()
+                        .toInt()
+                },
+            )
+            pair.runUntil("all is acknowledged") { a.peer.bufferedAmount(ours) == 0U }
 
             a.peer.closeChannel(ours, pair.now)
             pair.runUntil("the channel is closed") { pair.ends.all { it.heard<Event.ChannelClosed>() } }

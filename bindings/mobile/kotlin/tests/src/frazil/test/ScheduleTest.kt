@@ -71,6 +71,10 @@ private class Replayer {
                 servers.add(IceServer(listOf(rest[0]), values[1], values[2]))
             }
 
+            "new" -> {
+                peer = Peer(config, servers, certificate, seed, rest[0].toLong())
+            }
+
             "offer" -> {
                 return listOf(described(peer.createOffer()))
             }
@@ -104,10 +108,6 @@ private class Replayer {
         values: List<String?>,
     ): String? {
         when (name) {
-            "new" -> {
-                peer = Peer(config, servers, certificate, seed, now)
-            }
-
             "sockets" -> {
                 peer.handleNetworkChange(words.map(::socket), now)
             }
@@ -129,24 +129,28 @@ private class Replayer {
             }
 
             "candidate" -> {
-                val candidate = values[2]?.let { hex(it).decodeToString() }.orEmpty()
-                peer.addIceCandidate(IceCandidate(candidate, values[0], null, values[1]), now)
+                peer.addIceCandidate(IceCandidate(hex(words[2]).decodeToString(), values[0], null, values[1]), now)
             }
 
             "resolved" -> {
-                val addresses = values.getOrNull(1)?.split(',').orEmpty().filter(String::isNotEmpty)
+                val addresses =
+                    values
+                        .getOrNull(1)
+                        ?.split(',')
+                        .orEmpty()
+                        .filter(String::isNotEmpty)
                 peer.handleResolved(words[0].toUInt(), addresses, now)
             }
 
             "datagram" -> {
-                peer.handleDatagram(words[0].toUInt(), directBuffer(hex(values[1].orEmpty())), now)
+                check(peer.handleDatagram(words[0].toUInt(), directBuffer(hex(words[1])), now)) { "the path is forgotten" }
             }
 
             "batch" -> {
                 val entries = words.map { it.split(':') }.map { (path, bytes) -> Pair(path.toUInt().toInt(), hex(bytes)) }
                 val batch = directBuffer(entries.sumOf { 8 + it.second.size })
                 entries.forEach { (path, bytes) -> batch.putInt(path).putInt(bytes.size).put(bytes) }
-                peer.handleDatagrams(batch.flip(), now)
+                check(peer.handleDatagrams(batch.flip(), now) == entries.size) { "a path is forgotten" }
             }
 
             "opened" -> {
@@ -158,7 +162,7 @@ private class Replayer {
             }
 
             "stream" -> {
-                peer.handleStreamData(words[0].toUInt(), hex(values[1].orEmpty()), now)
+                peer.handleStreamData(words[0].toUInt(), hex(words[1]), now)
             }
 
             "timeout" -> {

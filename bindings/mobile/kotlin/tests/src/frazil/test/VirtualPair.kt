@@ -7,9 +7,9 @@ import frazil.HostSocket
 import frazil.IceCandidate
 import frazil.Path
 import frazil.Peer
+import org.junit.jupiter.api.fail
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
-import org.junit.jupiter.api.fail
 
 /** What came on a channel. */
 data class Received(
@@ -141,12 +141,19 @@ class VirtualPair(
         val ours = ends[0].peer.createDataChannel(config, now)
         negotiate()
         runUntil("the channel is open at both ends") { ends[0].heard<Event.ChannelOpen>() && ends[1].heard<Event.DataChannel>() }
-        return Pair(ours, ends[1].events.filterIsInstance<Event.DataChannel>().single().channel)
+        return Pair(
+            ours,
+            ends[1]
+                .events
+                .filterIsInstance<Event.DataChannel>()
+                .single()
+                .channel,
+        )
     }
 
     /** Lets datagrams change hands until there are none. */
     fun settle() {
-        while (ends.count { it.transmit() or it.listen() } > 0) Unit
+        while (ends.count { it.transmit() or it.listen() } > 0) {}
     }
 
     /** Lets time pass until this holds; half a minute at the most. */
@@ -170,4 +177,9 @@ class VirtualPair(
 fun directBuffer(size: Int): ByteBuffer = ByteBuffer.allocateDirect(size).order(ByteOrder.LITTLE_ENDIAN)
 
 /** Bytes in a buffer that has others before and behind them. */
-fun directBuffer(bytes: ByteArray): ByteBuffer = directBuffer(bytes.size + 10).position(5).put(bytes).limit(5 + bytes.size).position(5)
+fun directBuffer(bytes: ByteArray): ByteBuffer =
+    directBuffer(bytes.size + 10)
+        .position(5)
+        .put(bytes)
+        .limit(5 + bytes.size)
+        .position(5)

@@ -6,7 +6,7 @@ import java.io.IOException
 private const val NAME = "frazil_mobile"
 
 /** The native library: one file, which both JNI and JNA call into. */
-internal object Library {
+internal object NativeLibrary {
     /** Where it is. It is loaded for JNI by now; the generated code asks for this to load it for JNA. */
     val path: String = load()
 
