@@ -133,6 +133,27 @@ extension Everything {
             await linked.close()
         }
 
+        @Test func messagesOfEveryLengthArrive() async throws {
+            var config = Config()
+            config.receiveBuffer = 4096
+            let linked = try await Linked(config: config)
+            let (ours, theirs) = (linked.channels[0], linked.channels[1])
+            // More empty ones than the other side has room for.
+            let empty = 6000
+            let send = Task {
+                for count in 0..<empty { try await ours.send(count.isMultiple(of: 2) ? .text("") : .binary(Data())) }
+                try await ours.send(Data(count: 262_144))
+            }
+            for count in 0..<empty {
+                #expect(await theirs.receive() == (count.isMultiple(of: 2) ? .text("") : .binary(Data())))
+            }
+            #expect(await theirs.receive()?.count == 262_144)
+            try await send.value
+            let tooLong = await Task { try await ours.send(Data(count: 262_145)) }.result
+            #expect(refusal { try tooLong.get() }?.reason == .notSent)
+            await linked.close()
+        }
+
         @Test func aClosedConnectionRefusesEverything() async throws {
             let connection = try Connection(loopback: true)
             let channel = try await connection.createDataChannel("pond")

@@ -168,6 +168,28 @@ extension Everything {
             )
         }
 
+        @Test func theLastMomentThereIsBreaksNothing() throws {
+            let peer = try makePeer()
+            try peer.handleNetworkChange(sockets: [host("192.0.2.1", 4000)], now: 1)
+            _ = try peer.createDataChannel(ChannelConfig(label: "pond"), now: .max)
+            try peer.setLocalDescription(try peer.createOffer(), now: 0)
+            let other = try makePeer(seed: 2)
+            try other.handleNetworkChange(sockets: [host("192.0.2.2", 5000)], now: .max)
+            try other.setRemoteDescription(try #require(try peer.localDescription()), now: .max)
+            try other.setLocalDescription(try other.createAnswer(), now: 0)
+            try peer.setRemoteDescription(try #require(try other.localDescription()), now: .max - 1)
+            for peer in [peer, other] {
+                for now in [UInt64.max, 0, .max - 1, .max] {
+                    try peer.handleTimeout(now: now)
+                    while try withBuffer(Peer.minBuffer, { try peer.pollTransmit(into: $0) }) != nil {}
+                    while try peer.pollEvent() != nil {}
+                    _ = try peer.pollTimeout()
+                }
+                try peer.leave(now: .max)
+                while try peer.pollEvent() != nil {}
+            }
+        }
+
         @Test func aNumberThatNamesNoPathIsSaid() throws {
             let peer = try makePeer()
             #expect(try peer.handleDatagram(path: 99, datagram: [23], now: 0) == false)

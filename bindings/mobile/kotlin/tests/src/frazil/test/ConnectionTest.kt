@@ -134,6 +134,27 @@ class ConnectionTest {
         }
 
     @Test
+    fun messagesOfEveryLengthArrive() =
+        bounded {
+            val pair = LoopbackPair(Config(receiveBuffer = 4096U))
+            val (ours, theirs) = pair.connect(this)
+            // More empty ones than the other side has room for.
+            val empty = 6_000
+            launch {
+                repeat(empty) { if (it % 2 == 0) ours.send("") else ours.send(ByteArray(0)) }
+                ours.send(ByteArray(262_144))
+                val long = runCatching { ours.send(ByteArray(262_145)) }.exceptionOrNull()
+                assertTrue(long is FrazilException.NotSent, "$long")
+            }
+            repeat(empty) {
+                val message = theirs.receive()
+                if (it % 2 == 0) assertEquals(Message.Text(""), message) else assertEquals(0, (message as Message.Binary).bytes.size)
+            }
+            assertEquals(262_144, (theirs.receive() as Message.Binary).bytes.size)
+            pair.close()
+        }
+
+    @Test
     fun whoClosesAChannelIsHeardOut() =
         bounded {
             val pair = LoopbackPair()
