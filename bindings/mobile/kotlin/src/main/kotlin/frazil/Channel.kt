@@ -99,9 +99,10 @@ public class Channel internal constructor(
         val received = received.take() ?: return null
         try {
             peer.release(number, received.size, clock.now())
-            wakeDriver()
         } catch (_: FrazilException.Closed) {
             // There is nobody left to be held back.
+        } finally {
+            wakeDriver()
         }
         return received.message
     }
@@ -110,9 +111,10 @@ public class Channel internal constructor(
     public fun close() {
         try {
             peer.closeChannel(number, clock.now())
-            wakeDriver()
         } catch (_: FrazilException.Closed) {
             // So is the channel.
+        } finally {
+            wakeDriver()
         }
     }
 

@@ -187,9 +187,10 @@ public class Connection
             if (leaves) {
                 try {
                     peer.leave(clock.now())
-                    selector.wakeup()
                 } catch (_: FrazilException) {
                     // The core has broken down. The driver has ended, or is about to.
+                } finally {
+                    selector.wakeup()
                 }
             }
             driver.join()
@@ -331,9 +332,10 @@ public class Connection
                 }
             try {
                 peer.handleResolved(event.request, addresses, clock.now())
-                selector.wakeup()
             } catch (_: FrazilException) {
-                // Nobody wants to know any more.
+                // Nobody wants to know any more, or the driver finds out that the core has broken down.
+            } finally {
+                selector.wakeup()
             }
         }
 

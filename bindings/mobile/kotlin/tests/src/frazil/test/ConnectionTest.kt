@@ -324,6 +324,19 @@ class ConnectionTest {
         }
 
     @Test
+    fun aCoreThatBreaksDownOverItsFarewellIsClosedToo() =
+        bounded {
+            repeat(20) {
+                val connection = Connection(loopback = true)
+                // It has nothing to do once it has told so.
+                connection.events.first { it is Event.IceGatheringStateChange && it.state == "complete" }
+                injectPanic()
+                withTimeout(10_000) { connection.close() }
+                assertEquals("closed", connection.state.value)
+            }
+        }
+
+    @Test
     fun whatACollectorThrowsIsNotSwallowed() =
         bounded {
             val connection = Connection(loopback = true)
