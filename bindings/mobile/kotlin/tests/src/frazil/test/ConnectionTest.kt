@@ -313,6 +313,7 @@ class ConnectionTest {
             val connection = Connection(loopback = true)
             val events = async { runCatching { connection.events.toList() } }
             val done = AtomicBoolean()
+            injectPanic()
             val faults = thread { while (!done.get()) injectPanic() }
             connection.close()
             done.set(true)
