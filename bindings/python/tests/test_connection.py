@@ -26,6 +26,7 @@ from frazil import (
     NotSentError,
     PanickedError,
     _core,
+    aio,
 )
 
 T = TypeVar("T")
@@ -317,3 +318,52 @@ async def test_what_this_driver_cannot_do_is_refused() -> None:
     with pytest.raises(InvalidStateError):
         async with Connection(loopback=True) as connection:
             connection.create_answer()
+
+
+async def test_a_stranger_whose_path_is_forgotten_does_no_harm(two: Two) -> None:
+    channel, back = await bounded(two.connect())
+    pair = two.ours.selected_pair
+    assert pair is not None
+    family = socket.AF_INET6 if ":" in pair.local_ip else socket.AF_INET
+    bound = two.ours._sockets[pair.local_ip, pair.local_port]
+
+    def write(stranger: socket.socket) -> None:
+        stranger.sendto(b"\x17stranger", (pair.local_ip, pair.local_port))
+
+    async def taken(stranger: socket.socket) -> None:
+        port = stranger.getsockname()[1]
+        async with asyncio.timeout(LIMIT):
+            while not any(address[1] == port for address in bound.paths):
+                await asyncio.sleep(0)
+
+    with socket.socket(family, socket.SOCK_DGRAM) as first:
+        write(first)
+        await taken(first)
+        # The core forgets the path of the first one before this table is full.
+        while len(bound.paths) < aio._PATHS:
+            with socket.socket(family, socket.SOCK_DGRAM) as stranger:
+                write(stranger)
+                await taken(stranger)
+        # Both come in one batch. The last one begins the table anew.
+        with socket.socket(family, socket.SOCK_DGRAM) as last:
+            write(first)
+            write(last)
+            await taken(last)
+    await channel.send("still there")
+    assert await bounded(back.receive()) == "still there"
+
+
+async def test_close_frees_everything_after_a_panic() -> None:
+    connection = Connection(loopback=True)
+    channel = connection.create_data_channel("chat")
+    opening = asyncio.create_task(channel.opened())
+    await asyncio.sleep(0)
+    _core._inject_panic()
+    with pytest.raises(PanickedError):
+        connection.create_offer()
+    sockets = [bound.socket for bound in connection._sockets.values()]
+    await bounded(connection.close())
+    assert sockets
+    assert all(socket.fileno() == -1 for socket in sockets)
+    with pytest.raises(PanickedError):
+        await bounded(opening)

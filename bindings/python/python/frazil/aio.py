@@ -401,9 +401,7 @@ class Connection:
     async def close(self) -> None:
         """Tells the other side that we leave, and frees everything, in a second at the most. To close twice is no error."""
         if not self._over:
-            self._peer.leave(time.monotonic_ns())
-            self._say_farewell()
-            self._settle()
+            self._attend(self._leave)
         while not self._is_ended:
             await self._changed.wait()
 
@@ -470,8 +468,8 @@ class Connection:
             batch = [(self._path_from(bound, address), datagram) for address, datagram in received]
             taken = self._peer.handle_datagrams(batch, now)
             if taken < len(received):
-                # The number of this one's path is out of date.
-                del bound.paths[received[taken][0]]
+                # The number of this one's path is out of date. It is not there if others began the table anew.
+                bound.paths.pop(received[taken][0], None)
             received = received[taken:]
 
     def _path_from(self, bound: _Socket, address: _Address) -> int:
@@ -590,6 +588,10 @@ class Connection:
             bound.socket.close()
 
     # The end.
+
+    def _leave(self) -> None:
+        self._peer.leave(time.monotonic_ns())
+        self._say_farewell()
 
     def _say_farewell(self) -> None:
         """From now on the only thing to do is to tell the other side; that ends when the peer has no deadline any more."""
