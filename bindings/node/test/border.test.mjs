@@ -188,6 +188,7 @@ test("numbers that are none of the kind that is wanted are errors", () => {
       code(() => peer.handleTimeout(now)),
       "invalid-argument",
     );
+  for (const now of [-0, 0, Number.MIN_VALUE, 2 ** 44]) peer.handleTimeout(now);
 });
 
 test("values of the wrong type are errors, and change nothing", () => {
@@ -198,6 +199,10 @@ test("values of the wrong type are errors, and change nothing", () => {
     () => peer.handleDatagram(0, new Uint16Array(4), 1),
     () => peer.handleDatagram(0, BYTES),
     () => peer.pollTransmit([]),
+    // Another thread could write there while the core reads.
+    () => peer.handleDatagram(0, new Uint8Array(new SharedArrayBuffer(20)), 1),
+    () => peer.pollTransmit(new Uint8Array(new SharedArrayBuffer(MIN_BUFFER))),
+    () => newPeer({ seed: new Uint8Array(new SharedArrayBuffer(32)) }),
     () => peer.createDataChannel({}, 1),
     () => peer.createDataChannel({ label: 7 }, 1),
     () => peer.setRemoteDescription("offer", 1),
