@@ -146,6 +146,9 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   constructor(options: ConnectionOptions = {}) {
     super();
+    // To leave it out silently would tell addresses that are to be concealed.
+    if ((options as Config).mdnsCandidates)
+      throw new FrazilError("invalid-argument", "mdnsCandidates cannot be had here: this driver publishes no names");
     const { iceServers = [], certificate, loopback = false, ...config } = options;
     this.closed = new Promise((resolve) => {
       this.#finish = resolve;

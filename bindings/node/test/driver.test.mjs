@@ -277,7 +277,8 @@ test("a socket that cannot be bound is given back", async () => {
 });
 
 test("configuration that cannot be is refused", () => {
-  assert.throws(() => new Connection({ iceServers: [{ urls: "http://192.0.2.1" }] }), { code: "invalid-argument" });
+  for (const options of [{ iceServers: [{ urls: "http://192.0.2.1" }] }, { mdnsCandidates: true }])
+    assert.throws(() => new Connection(options), { code: "invalid-argument" });
 });
 
 test("the servers of a connection are named as a browser names them", async () => {
