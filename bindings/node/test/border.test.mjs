@@ -43,6 +43,7 @@ const METHODS = /** @type {Record<string, (peer: any) => unknown>} */ ({
   createDataChannel: (peer) => peer.createDataChannel({ label: "data" }, 1),
   send: (peer) => peer.send(0, BYTES, false, 1),
   release: (peer) => peer.release(0, 1, 1),
+  setEventBacklog: (peer) => peer.setEventBacklog(1, 1),
   bufferedAmount: (peer) => peer.bufferedAmount(0),
   setBufferedAmountLowThreshold: (peer) => peer.setBufferedAmountLowThreshold(0, 1),
   closeChannel: (peer) => peer.closeChannel(0, 1),
