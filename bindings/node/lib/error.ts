@@ -39,7 +39,9 @@ export function asFrazilError(error: unknown): unknown {
   if (typeof code !== "string") return error;
   // Words with a capital are napi's: a value of the wrong type, or a panic that the border did not see.
   const reason = /^[a-z]/.test(code) ? code : code === "GenericFailure" ? "panicked" : "invalid-argument";
-  const ours = new FrazilError(reason as Reason, error.message);
-  if (error.stack !== undefined) ours.stack = error.stack.replace(/^Error/, "FrazilError");
+  // What napi says of bytes that are none is not meant for people.
+  const message = /TypedArray|\$name/.test(error.message) ? "bytes are wanted, in a Uint8Array" : error.message;
+  const ours = new FrazilError(reason as Reason, message);
+  if (error.stack !== undefined) ours.stack = error.stack.replace(/^.*/, `${ours.name}: ${message}`);
   return ours;
 }

@@ -275,8 +275,9 @@ impl Peer {
         Ok(self.inner.send(channel.take("channel")?, message, text, to_nanos(now)?)?)
     }
 
-    /// Says that the application has read that many bytes of the messages of a channel, where the configuration has a
-    /// `receiveBuffer`.
+    /// Says that the application has read a message of so many bytes of a channel, where the configuration has a
+    /// `receiveBuffer`. Several may be told in one call, an empty one being one byte then. It is soon enough whenever half of the
+    /// `receiveBuffer` was read, and when nothing is left to read. Transmits and events may follow.
     #[napi(catch_unwind)]
     pub fn release(&self, channel: f64, bytes: f64, now: f64) -> Result<()> {
         Ok(self.inner.release(channel.take("channel")?, bytes.take("bytes")?, to_nanos(now)?)?)

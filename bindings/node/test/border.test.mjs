@@ -148,6 +148,8 @@ test("errors have a reason and say what was wrong", () => {
       /both/,
     ],
     [() => newPeer({ config: { iceTransportPolicy: "some" } }), "invalid-argument", /some/],
+    [() => peer.handleDatagram(0, /** @type {any} */ ("text"), 1), "invalid-argument", /Uint8Array/],
+    [() => peer.pollTransmits(/** @type {any} */ (new Uint16Array(9))), "invalid-argument", /Uint8Array/],
   ]);
   for (const [call, reason, words] of cases) {
     const error = thrown(call);

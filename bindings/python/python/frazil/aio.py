@@ -473,7 +473,7 @@ class Connection:
             batch = [(self._path_from(bound, address), datagram) for address, datagram in received]
             taken = self._peer.handle_datagrams(batch, now)
             if taken < len(received):
-                # The number of this one's path is out of date. It is not there if others began the table anew.
+                # The number of this one's path is out of date. It may have been forgotten among too many others by now.
                 bound.paths.pop(received[taken][0], None)
             received = received[taken:]
 

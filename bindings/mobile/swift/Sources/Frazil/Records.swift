@@ -24,7 +24,7 @@ public typealias Certificate = FrazilNative.Certificate
 public typealias Event = FrazilNative.Event
 
 /// The version of the library.
-public let version = frazilVersion()
+public let frazilVersion = FrazilNative.frazilVersion()
 
 /// The addresses to bind a UDP socket on, best first, with the port 0: in place of it goes the port that the system
 /// gives, and what was bound goes to ``Peer/handleNetworkChange(sockets:now:)``.

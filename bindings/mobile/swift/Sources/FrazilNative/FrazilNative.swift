@@ -2418,7 +2418,7 @@ public func FfiConverterTypeIceCandidate_lower(_ value: IceCandidate) -> RustBuf
 /**
  * STUN or TURN servers with the same credentials (W3C `RTCIceServer`).
  */
-public struct IceServer: Equatable, Hashable {
+public struct IceServer: Equatable, Hashable, CustomStringConvertible {
     /**
      * `stun:`, `stuns:`, `turn:` or `turns:`, a host, perhaps a port and `?transport=udp` or `tcp`.
      */
@@ -2452,6 +2452,17 @@ public struct IceServer: Equatable, Hashable {
     
 
     
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_frazil_mobile_fn_method_iceserver_uniffi_trait_display(
+            FfiConverterTypeIceServer_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
 }
 
 #if compiler(>=6)

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Frazil
+@testable @_spi(Testing) import Frazil
 
 /// Two connections of one process, with a channel that the first has opened.
 private struct Linked {
@@ -170,6 +170,23 @@ extension Everything {
                 #expect(error.reason == .invalidState)
                 #expect(!error.message.isEmpty)
             }
+            await connection.close()
+        }
+
+        @Test func aCoreThatBreaksDownEndsTheConnection() async throws {
+            let connection = try Connection(loopback: true)
+            let channel = try await connection.createDataChannel("pond")
+            let received = Task { await channel.receive() }
+            injectPanic()
+            await #expect(throws: FrazilError.self) { try await connection.createOffer() }
+            var why: String?
+            for await event in connection.events {
+                if case .connectionStateChange(.failed, let failure) = event { why = failure }
+            }
+            #expect(why?.contains("broke down") == true)
+            #expect(await received.value == nil)
+            let closed = FrazilError(.closed, "the connection is closed")
+            await #expect(throws: closed) { try await connection.createOffer() }
             await connection.close()
         }
 

@@ -58,6 +58,7 @@ extension Everything {
             let folder = repository.appendingPathComponent("bindings/mobile/swift")
             let readme = try String(contentsOf: folder.appendingPathComponent("README.md"), encoding: .utf8)
             let source = folder.appendingPathComponent("Tests/Consumer/Sources/Consumer/main.swift")
+            #expect(try Regex(#"\d+\.\d+\.\d+"#).prefixMatch(in: frazilVersion) != nil)
             #expect(readme.contains("```swift\n\(try String(contentsOf: source, encoding: .utf8))```\n"))
         }
     }

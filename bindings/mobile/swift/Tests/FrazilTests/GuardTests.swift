@@ -151,6 +151,12 @@ extension Everything {
             #expect(try peer.connectionState() == "new")
         }
 
+        @Test func aServerIsShownWithoutItsPassword() {
+            let server = IceServer(urls: ["turn:turn.example.org"], username: "alice", credential: "secret")
+            #expect("\(server)".contains("alice"))
+            #expect(!"\(server)".contains("secret"))
+        }
+
         @Test func theReasonsAreThoseOfEveryLanguage() {
             let words = FrazilError.Reason.allCases.map(\.rawValue)
             #expect(

@@ -473,6 +473,11 @@ void uniffi_frazil_mobile_fn_method_peer_shutdown(uint64_t ptr, RustCallStatus *
 RustBuffer uniffi_frazil_mobile_fn_method_peer_signaling_state(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_FRAZIL_MOBILE_FN_METHOD_ICESERVER_UNIFFI_TRAIT_DISPLAY
+#define UNIFFI_FFIDEF_UNIFFI_FRAZIL_MOBILE_FN_METHOD_ICESERVER_UNIFFI_TRAIT_DISPLAY
+RustBuffer uniffi_frazil_mobile_fn_method_iceserver_uniffi_trait_display(RustBuffer ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_FRAZIL_MOBILE_FN_FUNC_BATCH_BUFFER
 #define UNIFFI_FFIDEF_UNIFFI_FRAZIL_MOBILE_FN_FUNC_BATCH_BUFFER
 uint32_t uniffi_frazil_mobile_fn_func_batch_buffer(RustCallStatus *_Nonnull out_status

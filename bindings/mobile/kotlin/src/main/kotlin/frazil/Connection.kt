@@ -20,6 +20,7 @@ import kotlinx.coroutines.channels.Channel as Queue
 
 private const val RECEIVE_BUFFER = 1_048_576U
 private const val FAREWELL = 1_000_000_000L
+private const val MAX_OFFERED = 1_024
 private const val TEXT = 1 shl 31
 
 /**
@@ -51,7 +52,7 @@ public class Connection
         private val sockets: Sockets
         private val channels = HashMap<UInt, Channel>()
         private val news = Queue<Event>(Queue.UNLIMITED)
-        private val offered = Queue<Channel>(Queue.UNLIMITED)
+        private val offered = Queue<Channel>(MAX_OFFERED)
         private val connectionState = MutableStateFlow("new")
         private val scope = CoroutineScope(SupervisorJob())
         private val driver: Job
@@ -141,6 +142,12 @@ public class Connection
          * over a limit
          */
         public fun addIceCandidate(candidate: IceCandidate): Unit = change { peer.addIceCandidate(candidate, it) }
+
+        /** W3C `localDescription`: the last one set, with all candidates known by now. */
+        public fun localDescription(): Description? = change { peer.localDescription() }
+
+        /** W3C `remoteDescription`: the last one set, with the candidates that came since. */
+        public fun remoteDescription(): Description? = change { peer.remoteDescription() }
 
         /** W3C `restartIce`: the next offer restarts ICE. */
         public fun restartIce(): Unit = change { peer.restartIce() }
@@ -247,7 +254,8 @@ public class Connection
                 is Event.DataChannel -> {
                     val channel = synchronized(channels) { newChannel(event.channel, event.label, event.protocol) }
                     channel.handleOpen()
-                    offered.trySend(channel)
+                    // Who opens channels that nobody takes does not fill our memory with them.
+                    if (offered.trySend(channel).isFailure) channel.close()
                 }
 
                 is Event.ChannelOpen -> {

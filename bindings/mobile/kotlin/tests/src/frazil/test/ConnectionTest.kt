@@ -127,14 +127,13 @@ class ConnectionTest {
             assertNull(ours.receive())
             assertEquals("not-sent", assertThrows<FrazilException.NotSent> { theirs.send("late") }.reason)
             // The connection goes on.
-            val (another, _) = listOf(pair.answerer.createDataChannel(ChannelConfig("another")), null)
-            assertEquals(
-                "another",
-                pair.offerer.incoming
-                    .first()
-                    .label,
-            )
-            another?.send("still here")
+            val another = pair.answerer.createDataChannel(ChannelConfig("another"))
+            val offered = pair.offerer.incoming.first()
+            assertEquals("another", offered.label)
+            another.send("")
+            another.send(ByteArray(0))
+            assertEquals(Message.Text(""), offered.receive())
+            assertEquals(0, (offered.receive() as Message.Binary).bytes.size)
             pair.close()
         }
 
@@ -195,6 +194,8 @@ class ConnectionTest {
                     { connection.setLocalDescription(Description("rollback", "")) },
                     { connection.setRemoteDescription(Description("rollback", "")) },
                     { connection.addIceCandidate(IceCandidate("")) },
+                    { connection.localDescription() },
+                    { connection.remoteDescription() },
                     { connection.restartIce() },
                     { connection.selectedPair() },
                     { connection.certificate() },
