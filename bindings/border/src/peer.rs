@@ -545,6 +545,17 @@ impl Peer {
         self.change(|core| core.release(ChannelId::from_u32(channel), bytes, Instant::from_nanos(now)))
     }
 
+    /// Says how many events the driver keeps for an application that is slow to take them. The other side chooses how many
+    /// channels it opens: when hundreds wait, its data is held back as by a channel that is full, until half of them are taken.
+    /// A driver whose application takes each event as it comes need not say it. Transmits and events may follow.
+    ///
+    /// # Errors
+    /// Only those of every call.
+    pub fn set_event_backlog(&self, waiting: u32, now: u64) -> Result<(), Error> {
+        let waiting = usize::try_from(waiting).unwrap_or(usize::MAX);
+        self.change(|core| core.set_event_backlog(waiting, Instant::from_nanos(now)))
+    }
+
     /// W3C `bufferedAmount`: bytes that the other side has not acknowledged yet.
     ///
     /// # Errors

@@ -66,7 +66,7 @@ export interface ConnectionEvents {
   iceconnectionstatechange: [state: IceConnectionState];
   /** The state of gathering is another. */
   icegatheringstatechange: [state: IceGatheringState];
-  /** The connection's state is another. If it failed, `failure` says why. */
+  /** The connection's state is another. If it failed, or is closed by a fault of ours, `failure` says why. */
   connectionstatechange: [state: ConnectionState, failure: string | undefined];
   /** Another pair carries the traffic; `selectedPair` says which. */
   selectedcandidatepairchange: [];
@@ -76,7 +76,7 @@ export interface ConnectionEvents {
   icerestartfailed: [failure: string];
   /** The other side opened a channel. */
   datachannel: [channel: Channel];
-  /** The connection is broken by a fault of ours, and closed. */
+  /** The connection is broken by a fault of ours, and closed. If nobody listens, it is a warning of the process. */
   error: [error: Error];
 }
 
@@ -146,6 +146,9 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   constructor(options: ConnectionOptions = {}) {
     super();
+    // To leave it out silently would tell addresses that are to be concealed.
+    if ((options as Config).mdnsCandidates)
+      throw new FrazilError("invalid-argument", "mdnsCandidates cannot be had here: this driver publishes no names");
     const { iceServers = [], certificate, loopback = false, ...config } = options;
     this.closed = new Promise((resolve) => {
       this.#finish = resolve;
@@ -546,9 +549,18 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   /** The core has broken down. */
   #break(error: Error): void {
     this.#end(error instanceof FrazilError ? error : new FrazilError("panicked", String(error)));
-    this.#states.connection = "closed";
     this.#release();
-    this.#tell("error", error);
+    if (this.#states.connection !== "closed") {
+      this.#states.connection = "closed";
+      this.#tell("connectionstatechange", "closed", error.message);
+    }
+    this.#complain(error);
+  }
+
+  /** Says what is broken. Without a listener that would end the process, so it is a warning then. */
+  #complain(error: Error): void {
+    if (this.listenerCount("error") > 0) this.#tell("error", error);
+    else process.emitWarning(error);
   }
 
   /** Has all channels end. */
@@ -566,8 +578,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     clearTimeout(this.#farewell);
     for (const socket of this.#sockets) socket.close();
     this.#sockets = [];
-    this.#peer.close();
     this.#finish();
+    try {
+      this.#peer.close();
+    } catch (error) {
+      this.#complain(error as Error);
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import { asFrazilError } from "./error.js";
+import { asFrazilError, FrazilError } from "./error.js";
 import type { Certificate, Config, HostSocket, IceServer } from "./native.cjs";
 import * as native from "./native.cjs";
 
@@ -6,12 +6,19 @@ type Call = (this: unknown, ...args: never[]) => unknown;
 
 function throwingOurs<C>(call: C): C {
   return function (this: unknown, ...values: never[]) {
+    for (const value of values) refuseShared(value);
     try {
       return (call as Call).apply(this, values);
     } catch (error) {
       throw asFrazilError(error);
     }
   } as C;
+}
+
+/** The core borrows bytes for the call. Another thread must not write into them meanwhile. */
+function refuseShared(value: unknown): void {
+  if (value instanceof Uint8Array && value.buffer instanceof SharedArrayBuffer)
+    throw new FrazilError("invalid-argument", "the bytes lie in a SharedArrayBuffer, where other threads may write");
 }
 
 /**
@@ -35,6 +42,7 @@ export class Peer extends native.Peer {
     seed: Uint8Array,
     now: number,
   ) {
+    refuseShared(seed);
     try {
       super(config, servers, certificate, seed, now);
     } catch (error) {

@@ -40,10 +40,15 @@ export class UdpSocket {
       lookup: (address, _options, answer) => answer(null, address, isIPv6(address) ? 6 : 4),
     });
     return new Promise((resolve, reject) => {
-      socket.once("error", reject);
+      const fail = (error: Error) => {
+        // The system has given it a number already, which nobody else would give back.
+        socket.close();
+        reject(error);
+      };
+      socket.once("error", fail);
       socket.bind({ address: host.ip + scope, port: 0, exclusive: true }, () => {
         const bound = new UdpSocket(socket, { ...host, port: socket.address().port }, scope);
-        socket.off("error", reject);
+        socket.off("error", fail);
         // What the network answers to a datagram of ours concerns nobody: the core finds out by itself.
         socket.on("error", () => {});
         socket.on("message", (datagram, { address, port }) => receive(bound, datagram, address, port));

@@ -283,6 +283,13 @@ impl Peer {
         Ok(self.inner.release(channel.take("channel")?, bytes.take("bytes")?, to_nanos(now)?)?)
     }
 
+    /// Says how many events the driver keeps for an application that is slow to take them. The other side chooses how many
+    /// channels it opens: when hundreds wait, its data is held back, until half of them are taken.
+    #[napi(catch_unwind)]
+    pub fn set_event_backlog(&self, waiting: f64, now: f64) -> Result<()> {
+        Ok(self.inner.set_event_backlog(waiting.take("waiting")?, to_nanos(now)?)?)
+    }
+
     /// W3C `bufferedAmount`: bytes that the other side has not acknowledged yet.
     #[napi(catch_unwind)]
     pub fn buffered_amount(&self, channel: f64) -> Result<u32> {

@@ -17,7 +17,8 @@ pub(crate) fn to_nanos(milliseconds: f64) -> Result<u64> {
         return Err(wrong());
     }
     // A product of doubles would be rounded before it is rounded to a whole number, so that it is made exactly: of the digits.
-    let bits = milliseconds.to_bits();
+    // There is a zero below zero, which `performance.now() - start` does not give, but rounding does.
+    let bits = milliseconds.abs().to_bits();
     let digits = u128::from(bits & ((1 << DIGITS) - 1));
     let power = (bits >> DIGITS) as u32;
     let (digits, power) = if power == 0 { (digits, 1) } else { (digits | 1 << DIGITS, power) };

@@ -43,6 +43,7 @@ const METHODS = /** @type {Record<string, (peer: any) => unknown>} */ ({
   createDataChannel: (peer) => peer.createDataChannel({ label: "data" }, 1),
   send: (peer) => peer.send(0, BYTES, false, 1),
   release: (peer) => peer.release(0, 1, 1),
+  setEventBacklog: (peer) => peer.setEventBacklog(1, 1),
   bufferedAmount: (peer) => peer.bufferedAmount(0),
   setBufferedAmountLowThreshold: (peer) => peer.setBufferedAmountLowThreshold(0, 1),
   closeChannel: (peer) => peer.closeChannel(0, 1),
@@ -190,6 +191,7 @@ test("numbers that are none of the kind that is wanted are errors", () => {
       code(() => peer.handleTimeout(now)),
       "invalid-argument",
     );
+  for (const now of [-0, 0, Number.MIN_VALUE, 2 ** 44]) peer.handleTimeout(now);
 });
 
 test("values of the wrong type are errors, and change nothing", () => {
@@ -200,6 +202,10 @@ test("values of the wrong type are errors, and change nothing", () => {
     () => peer.handleDatagram(0, new Uint16Array(4), 1),
     () => peer.handleDatagram(0, BYTES),
     () => peer.pollTransmit([]),
+    // Another thread could write there while the core reads.
+    () => peer.handleDatagram(0, new Uint8Array(new SharedArrayBuffer(20)), 1),
+    () => peer.pollTransmit(new Uint8Array(new SharedArrayBuffer(MIN_BUFFER))),
+    () => newPeer({ seed: new Uint8Array(new SharedArrayBuffer(32)) }),
     () => peer.createDataChannel({}, 1),
     () => peer.createDataChannel({ label: 7 }, 1),
     () => peer.setRemoteDescription("offer", 1),

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
+import { readdirSync } from "node:fs";
 import { afterEach, test } from "node:test";
 import { Connection, FrazilError } from "frazil";
+import { hostSocket } from "./world.mjs";
 
 /** @type {Connection[]} */
 const open = [];
@@ -233,8 +236,49 @@ test("a panic in the core ends the connection, and the process lives", async () 
   assert.throws(() => left.createOffer(), { code: "panicked" });
 });
 
+test("a panic that nobody listens for does not end the process", async () => {
+  const program = `
+    import { Connection, _injectPanic } from "frazil";
+    const connection = new Connection({ loopback: true });
+    const states = [];
+    connection.on("connectionstatechange", (state, why) => states.push([state, /injected/.test(why)]));
+    connection.createDataChannel("data");
+    _injectPanic();
+    await connection.closed;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    console.log(JSON.stringify(states));
+  `;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", program], { cwd: import.meta.dirname });
+  const out = { text: "", warned: "" };
+  child.stdout.on("data", (text) => {
+    out.text += text;
+  });
+  child.stderr.on("data", (text) => {
+    out.warned += text;
+  });
+  const [code] = await once(child, "close");
+  assert.equal(code, 0, out.warned);
+  assert.deepEqual(JSON.parse(out.text), [["closed", true]]);
+  assert.match(out.warned, /FrazilError: the core broke down: injected/);
+});
+
+test("a socket that cannot be bound is given back", async () => {
+  const { UdpSocket } = await import("../node_modules/frazil/dist/socket.js");
+  const open = () => readdirSync("/proc/self/fd").length;
+  const before = open();
+  for (let index = 0; index < 100; index += 1) {
+    // An address for documentation, which no machine has.
+    await assert.rejects(
+      UdpSocket.bind(hostSocket("203.0.113.1", 0), () => {}),
+      { code: "EADDRNOTAVAIL" },
+    );
+  }
+  assert.ok(open() < before + 50, `${before} and then ${open()}`);
+});
+
 test("configuration that cannot be is refused", () => {
-  assert.throws(() => new Connection({ iceServers: [{ urls: "http://192.0.2.1" }] }), { code: "invalid-argument" });
+  for (const options of [{ iceServers: [{ urls: "http://192.0.2.1" }] }, { mdnsCandidates: true }])
+    assert.throws(() => new Connection(options), { code: "invalid-argument" });
 });
 
 test("the servers of a connection are named as a browser names them", async () => {

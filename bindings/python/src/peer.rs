@@ -286,6 +286,14 @@ impl Peer {
         self.call(|core| core.release(channel, bytes, now))
     }
 
+    /// Says how many events the driver keeps for an application that is slow to take them.
+    ///
+    /// The other side chooses how many channels it opens: when hundreds wait, its data is held back, until half of them are
+    /// taken.
+    fn set_event_backlog(&self, waiting: u32, now: u64) -> PyResult<()> {
+        self.call(|core| core.set_event_backlog(waiting, now))
+    }
+
     /// W3C bufferedAmount: bytes that the other side has not acknowledged yet.
     fn buffered_amount(&self, channel: u32) -> PyResult<u32> {
         self.call(|core| core.buffered_amount(channel))

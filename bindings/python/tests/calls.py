@@ -51,6 +51,7 @@ CALLS: dict[str, Callable[[Peer], Any]] = {
     "selected_pair": lambda peer: peer.selected_pair(),
     "send": lambda peer: peer.send(0, b"", NOW),
     "set_buffered_amount_low_threshold": lambda peer: peer.set_buffered_amount_low_threshold(0, 0),
+    "set_event_backlog": lambda peer: peer.set_event_backlog(0, NOW),
     "set_local_description": lambda peer: peer.set_local_description(Description(type="rollback", sdp=""), NOW),
     "set_remote_description": lambda peer: peer.set_remote_description(Description(type="rollback", sdp=""), NOW),
     "set_servers": lambda peer: peer.set_servers([], NOW),

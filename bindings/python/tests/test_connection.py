@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import ipaddress
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable
+from pathlib import Path
 from typing import TypeVar
 
 import frazil
@@ -24,6 +26,7 @@ from frazil import (
     InvalidStateError,
     LocalIceCandidate,
     NotSentError,
+    OpenSocket,
     PanickedError,
     _core,
 )
@@ -156,6 +159,33 @@ async def test_who_does_not_receive_holds_back_who_sends(two: Two) -> None:
     received = 0
     while received < sent:
         received += len(await bounded(back.receive()))
+
+
+async def test_who_opens_channels_that_nobody_takes_is_held_back() -> None:
+    two = Two()
+    # Ours opens them, and of theirs nobody takes what it tells.
+    two.tasks.pop().cancel()
+    first = two.ours.create_data_channel("first")
+    two.negotiate()
+    await bounded(first.opened())
+
+    opened = 0
+    while opened < 3_000:
+        channel = two.ours.create_data_channel("more")
+        try:
+            await asyncio.wait_for(channel.opened(), 2)
+        except TimeoutError:
+            break
+        channel.close()
+        opened += 1
+    assert 256 < opened < 3_000
+
+    # Once they are taken, things move again.
+    two.tasks.append(asyncio.create_task(two._carry(two.theirs, two.ours)))
+    await bounded(channel.opened())
+    await two.ours.close()
+    await two.theirs.close()
+    await asyncio.gather(*two.tasks)
 
 
 async def test_text_comes_as_text_and_bytes_as_bytes(two: Two) -> None:
@@ -308,6 +338,24 @@ async def test_what_breaks_in_the_background_is_raised() -> None:
     await connection.close()
 
 
+def link_local() -> list[tuple[str, int]]:
+    """The machine's link-local addresses, with the numbers of their interfaces."""
+    lines = [line.split() for line in Path("/proc/net/if_inet6").read_text().splitlines()]
+    found = [(bytes.fromhex(digits), int(index, 16)) for digits, index, *_ in lines if digits.startswith("fe80")]
+    return [(str(ipaddress.IPv6Address(address)), index) for address, index in found]
+
+
+async def test_another_socket_is_bound_beside_one_on_each_address() -> None:
+    async with Connection(loopback=True) as connection:
+        # A driver binds these only where there is nothing else.
+        for ip, index in link_local():
+            connection._bind_one(ip, index)
+        addresses = [ip for ip, _ in connection._sockets]
+        for number, ip in enumerate(addresses):
+            connection._handle(OpenSocket(socket=number, local_ip=ip))
+        assert sorted(ip for ip, _ in connection._sockets) == sorted(addresses * 2)
+
+
 async def test_names_are_looked_up_and_some_have_no_address(two: Two) -> None:
     two.ours.create_data_channel("chat")
     two.negotiate()
@@ -339,3 +387,19 @@ async def test_what_this_driver_cannot_do_is_refused() -> None:
     with pytest.raises(InvalidStateError):
         async with Connection(loopback=True) as connection:
             connection.create_answer()
+
+
+async def test_close_frees_everything_after_a_panic() -> None:
+    connection = Connection(loopback=True)
+    channel = connection.create_data_channel("chat")
+    opening = asyncio.create_task(channel.opened())
+    await asyncio.sleep(0)
+    _core._inject_panic()
+    with pytest.raises(PanickedError):
+        connection.create_offer()
+    sockets = [bound.socket for bound in connection._sockets.values()]
+    await bounded(connection.close())
+    assert sockets
+    assert all(socket.fileno() == -1 for socket in sockets)
+    with pytest.raises(PanickedError):
+        await bounded(opening)

@@ -45,8 +45,9 @@ pub(super) const EVENT_BACKLOG: usize = 256;
 /// Records up to this length pass while channels are full: an acknowledgement with 40 gaps is one.
 const SHORT: usize = 256;
 
-/// How much is kept of what is held back.
+/// How much is kept of what is held back: bytes, and records, as each takes some memory besides.
 const MAX_HELD: usize = 256 << 10;
+const MAX_RECORDS: usize = 4096;
 
 /// How long nothing of what is held passes, at first and at last.
 const WAIT: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(600));
@@ -172,7 +173,7 @@ impl Held {
         self.len += record.len();
         self.short += usize::from(is_short(record));
         self.records.push_back(record.into());
-        while self.len > MAX_HELD
+        while (self.len > MAX_HELD || self.records.len() > MAX_RECORDS)
             && let Some(oldest) = self.records.pop_front()
         {
             self.forget(&oldest);
@@ -324,6 +325,11 @@ mod tests {
         let oldest = 10_000 - (MAX_HELD - 2 * 90) as u32 / 1_200;
         assert_eq!(left, (oldest..10_000).chain([10_001]).collect::<Vec<_>>());
         assert_eq!((held.len, held.short), (0, 0));
+        // The shortest ones are not free.
+        for _ in 0..10_000 {
+            held.keep(&[23]);
+        }
+        assert_eq!((held.records.len(), held.len, held.short), (MAX_RECORDS, MAX_RECORDS, MAX_RECORDS));
     }
 
     #[test]

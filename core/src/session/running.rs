@@ -30,6 +30,8 @@ const TICK: Duration = Duration::from_millis(1);
 pub(super) struct Running {
     pub(super) engine: Engine,
     pub(super) remote: Remote,
+    /// The largest message in bytes that is handed on.
+    receive_limit: u32,
     /// Whether `str0m` may have more to say than was asked of it.
     pub(super) stale: bool,
     connected: bool,
@@ -45,8 +47,8 @@ pub(super) enum End {
 }
 
 impl Running {
-    pub(super) fn new(engine: Engine, remote: Remote) -> Self {
-        Self { engine, remote, stale: true, connected: false, deadline: None, doubt: None }
+    pub(super) fn new(engine: Engine, remote: Remote, receive_limit: u32) -> Self {
+        Self { engine, remote, receive_limit, stale: true, connected: false, deadline: None, doubt: None }
     }
 
     /// Hands in a datagram. An error says that it was refused, and whether that is the end.
@@ -192,8 +194,10 @@ impl Running {
             return;
         };
         let kind = if binary { MessageKind::Binary } else { MessageKind::Text };
-        if kind == MessageKind::Text && core::str::from_utf8(&data).is_err() {
+        let fits = u32::try_from(data.len()).is_ok_and(|len| len <= self.receive_limit);
+        if !fits || (kind == MessageKind::Text && core::str::from_utf8(&data).is_err()) {
             // The other side breaks RFC 8831 section 6.6. A gap in the channel would be worse than its end.
+            // `str0m` refuses what is too long only above a limit of its own.
             entry.state = State::Closing;
             return self.engine.close_channel(engine_id);
         }

@@ -365,7 +365,7 @@ impl Session {
             now,
         );
         let mut running = match engine {
-            Ok(engine) => Box::new(Running::new(engine, remote)),
+            Ok(engine) => Box::new(Running::new(engine, remote, self.config.max_message_size)),
             Err(error) => return self.end(End::Failed(Failure::Start(error.to_string()))),
         };
         // Negotiated ones first, so that no other channel is given their stream.

@@ -66,6 +66,7 @@ const CALLS: &[(&str, Call)] = &[
     ("create_data_channel", |peer| peer.create_data_channel(ChannelConfig::default(), 0).map(drop)),
     ("send", |peer| peer.send(0, &[], false, 0).map(drop)),
     ("release", |peer| peer.release(0, 0, 0)),
+    ("set_event_backlog", |peer| peer.set_event_backlog(0, 0)),
     ("buffered_amount", |peer| peer.buffered_amount(0).map(drop)),
     ("set_buffered_amount_low_threshold", |peer| peer.set_buffered_amount_low_threshold(0, 0)),
     ("close_channel", |peer| peer.close_channel(0, 0)),

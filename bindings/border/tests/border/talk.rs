@@ -1,6 +1,6 @@
 //! Two peers that are joined by a loop.
 
-use frazil_border::{ChannelConfig, Event, Peer, Waiting, batch};
+use frazil_border::{ChannelConfig, Config, Description, Event, Peer, Waiting, batch};
 
 use crate::{peer, socket};
 
@@ -19,7 +19,12 @@ const IPS: [&str; 2] = ["192.0.2.1", "192.0.2.2"];
 impl Talk {
     /// Two peers with a channel that is open.
     pub(crate) fn connected(batched: bool) -> Self {
-        let mut talk = Self { peers: [peer(1), peer(2)], now: 1_000, events: Default::default(), batched };
+        Self::of([peer(1), peer(2)], batched, |sdp| sdp)
+    }
+
+    /// These two; the first one hears what `told` makes of the second one's answer.
+    fn of(peers: [Peer; 2], batched: bool, told: impl FnOnce(String) -> String) -> Self {
+        let mut talk = Self { peers, now: 1_000, events: Default::default(), batched };
         let [a, b] = &talk.peers;
         assert_eq!(a.create_data_channel(ChannelConfig { label: "chat".into(), ..Default::default() }, 1), Ok(0));
         for (peer, ip) in talk.peers.iter().zip(IPS) {
@@ -31,7 +36,7 @@ impl Talk {
         b.set_remote_description(offer, 1).unwrap();
         let answer = b.create_answer().unwrap();
         b.set_local_description(answer.clone(), 1).unwrap();
-        a.set_remote_description(answer, 1).unwrap();
+        a.set_remote_description(Description { sdp: told(answer.sdp), ..answer }, 1).unwrap();
         talk.until("the channel is open", |talk| {
             talk.has(0, |event| *event == Event::ChannelOpen { channel: 0 })
                 && talk.has(1, |event| matches!(event, Event::DataChannel { label, .. } if label == "chat"))
@@ -202,4 +207,23 @@ fn a_message_that_finds_no_room_is_kept() {
     let message = b.poll_message(&mut buffer).unwrap().unwrap();
     assert_eq!((message.channel, message.len, message.text), (0, 100, false));
     assert_eq!(buffer[..100], [7; 100]);
+}
+
+#[test]
+fn a_message_longer_than_the_configuration_allows_never_comes() {
+    for (max, len) in [(100, 101), (100, 1_500), (2_000, 2_001), (2_000, 100_000)] {
+        let config = Config { max_message_size: Some(max), ..Config::default() };
+        let b = Peer::new(config, Vec::new(), None, &[2; 32], 0).unwrap();
+        // The other side does not keep to what it was told.
+        let told = |sdp: String| sdp.replace(&format!("size:{max}\r"), "size:200000\r");
+        let mut talk = Talk::of([peer(1), b], true, told);
+        assert_eq!(talk.peers[0].send(0, &vec![7; max as usize], false, talk.now), Ok(true));
+        assert_eq!(talk.peers[0].send(0, &vec![7; len], false, talk.now), Ok(true));
+        talk.until("the channel is closed", |talk| talk.has(1, |event| *event == Event::ChannelClosed { channel: 0 }));
+        let lens = talk.events[1].iter().filter_map(|event| match event {
+            Event::Message { data, .. } => Some(data.len()),
+            _ => None,
+        });
+        assert_eq!(lens.collect::<Vec<_>>(), [max as usize], "{len} bytes");
+    }
 }

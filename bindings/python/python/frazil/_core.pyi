@@ -935,6 +935,12 @@ class Peer:
         """Says that the application has read that many bytes of the messages of a channel, where the configuration has a
         receive_buffer.
         """
+    def set_event_backlog(self, waiting: int, now: int) -> None:
+        """Says how many events the driver keeps for an application that is slow to take them.
+
+        The other side chooses how many channels it opens: when hundreds wait, its data is held back, until half of them are
+        taken.
+        """
     def buffered_amount(self, channel: int) -> int:
         """W3C bufferedAmount: bytes that the other side has not acknowledged yet."""
     def set_buffered_amount_low_threshold(self, channel: int, bytes: int) -> None:

@@ -82,7 +82,7 @@ class _Socket:
 
     def __init__(self, ip: str, index: int) -> None:
         """Binds a socket. `index` is the interface, which link-local addresses mean nothing without."""
-        self._index = index
+        self.index = index
         self.paths: dict[_Address, int] = {}
         """The number of the path to each address that has sent something."""
         is_ipv6 = ":" in ip
@@ -101,7 +101,7 @@ class _Socket:
         """Another address as this socket sends to it."""
         if ":" not in ip:
             return ip, port
-        return ip, port, 0, self._index if ip.lower().startswith("fe80:") else 0
+        return ip, port, 0, self.index if ip.lower().startswith("fe80:") else 0
 
     def send(self, datagram: bytes, address: _Address) -> None:
         """Sends a datagram. What the system does not take is lost, as it may be on any wire."""
@@ -296,6 +296,8 @@ class Connection:
         """The socket and the address of each path that something was sent on."""
         self._channels: dict[int, Channel] = {}
         self._events: deque[ConnectionEvent] = deque()
+        self._untaken = 0
+        """How many channels are among them. The other side chooses how many it opens, so the peer is told."""
         self._changed = _Signal()
         self._lookups: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -401,9 +403,7 @@ class Connection:
     async def close(self) -> None:
         """Tells the other side that we leave, and frees everything, in a second at the most. To close twice is no error."""
         if not self._over:
-            self._peer.leave(time.monotonic_ns())
-            self._say_farewell()
-            self._settle()
+            self._attend(self._leave)
         while not self._is_ended:
             await self._changed.wait()
 
@@ -423,7 +423,10 @@ class Connection:
             if self._over:
                 raise StopAsyncIteration
             await self._changed.wait()
-        return self._events.popleft()
+        event = self._events.popleft()
+        if isinstance(event, Channel):
+            self._attend(self._count_untaken, -1)
+        return event
 
     @property
     def _open_peer(self) -> Peer:
@@ -446,7 +449,7 @@ class Connection:
             raise OperatingSystemError("none of the machine's addresses could be bound")
         return bound
 
-    def _bind_one(self, ip: str, index: int = 0) -> _Socket:
+    def _bind_one(self, ip: str, index: int) -> _Socket:
         bound = _Socket(ip, index)
         self._sockets[ip, bound.port] = bound
         self._loop.add_reader(bound.socket, self._attend, self._receive, bound)
@@ -556,6 +559,7 @@ class Connection:
             case DataChannel(channel=number, label=label, protocol=protocol):
                 self._channels[number] = Channel(self, number, label, protocol, is_open=True)
                 self._tell(self._channels[number])
+                self._count_untaken(1)
             case Resolve(request=request, name=name):
                 lookup = self._loop.create_task(self._resolve(request, name))
                 self._lookups.add(lookup)
@@ -563,8 +567,10 @@ class Connection:
             case OpenStream(path=path):
                 self._peer.handle_stream_closed(path, time.monotonic_ns())
             case OpenSocket(socket=number, local_ip=ip):
+                # Beside one that is there, on the same interface.
+                index = next((other.index for other in self._sockets.values() if other.ip == ip), 0)
                 try:
-                    bound = self._bind_one(ip)
+                    bound = self._bind_one(ip, index)
                 except OSError:
                     self._peer.handle_socket_opened(number, None, 0, time.monotonic_ns())
                 else:
@@ -583,6 +589,10 @@ class Connection:
         self._events.append(event)
         self._changed.wake()
 
+    def _count_untaken(self, more: int) -> None:
+        self._untaken += more
+        self._peer.set_event_backlog(self._untaken, time.monotonic_ns())
+
     def _unbind(self, ip: str, port: int) -> None:
         if bound := self._sockets.pop((ip, port), None):
             self._routes.clear()
@@ -590,6 +600,10 @@ class Connection:
             bound.socket.close()
 
     # The end.
+
+    def _leave(self) -> None:
+        self._peer.leave(time.monotonic_ns())
+        self._say_farewell()
 
     def _say_farewell(self) -> None:
         """From now on the only thing to do is to tell the other side; that ends when the peer has no deadline any more."""
