@@ -87,6 +87,7 @@ async function connect(task) {
   let connected;
   /** @type {number | undefined} */
   let echoed;
+  let called = false;
   let saidSettled = false;
   let heardSettled = false;
   /** @type {RTCDataChannel | undefined} */
@@ -105,7 +106,10 @@ async function connect(task) {
   /** @param {RTCDataChannel} opened */
   const use = (opened) => {
     channel = opened;
-    const call = () => opened.send(CALL);
+    const call = () => {
+      opened.send(CALL);
+      called = true;
+    };
     if (opened.readyState === "open") call();
     else opened.onopen = call;
     opened.onmessage = ({ data }) => {
@@ -154,7 +158,8 @@ async function connect(task) {
   let stoodSince = 0;
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, 50));
-    const why = `${peer.connectionState}, channel ${channel?.readyState}, echoed ${echoed}, settled ${saidSettled}`;
+    const words = `called ${called}, echoed ${echoed}, settled ${saidSettled}`;
+    const why = `${peer.connectionState}, channel ${channel?.readyState}, ${words}`;
     if (peer.connectionState === "connected") connected ??= since();
     if (peer.connectionState === "failed") {
       return { end: { failed: { after_ms: since(), reason: "no pair succeeded", why } }, candidates, errors };
