@@ -14,7 +14,7 @@ const PLACES: &[(&str, &str)] = &[
     ("Cargo.toml", "frazil-tokio = { path = \"bindings/tokio\", version = \""),
     ("bindings/interfaces/Cargo.toml", "frazil = { path = \"../../core\", version = \""),
     ("bindings/mobile/kotlin/README.md", "<version>"),
-    ("bindings/mobile/kotlin/pom.xml", "<!-- The version of the workspace. -->\n  <version>"),
+    ("bindings/mobile/kotlin/pom.xml", "<artifactId>frazil</artifactId>\n  <version>"),
     ("bindings/node/package.json", "\"version\": \""),
 ];
 
