@@ -48,6 +48,18 @@ pub enum Waiting {
     Event,
 }
 
+impl Waiting {
+    /// The number that stands for it where plain numbers cross: nothing 0, a message 1, another event 2.
+    #[must_use]
+    pub const fn as_u32(self) -> u32 {
+        match self {
+            Self::Nothing => 0,
+            Self::Message => 1,
+            Self::Event => 2,
+        }
+    }
+}
+
 /// A message that was written into the caller's buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Message {
@@ -458,10 +470,11 @@ impl Peer {
                 let Some(peer::Event::Message { channel, kind, data }) = open.look_ahead() else { break };
                 let room = &mut buf[end..];
                 let needed = batch::HEADER + data.len();
-                if room.len() < needed {
-                    check_room(buf, if end == 0 { needed } else { 0 })?;
+                // What does not fit behind others comes with the next call.
+                if end > 0 && room.len() < needed {
                     break;
                 }
+                check_room(room, needed)?;
                 batch::write_header(room, channel.as_u32(), data.len(), *kind == MessageKind::Text);
                 room[batch::HEADER..needed].copy_from_slice(data);
                 end += needed;

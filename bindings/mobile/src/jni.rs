@@ -9,7 +9,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use jni_sys::{JNIEnv, jboolean, jbyteArray, jint, jlong, jobject, jvalue};
 
 use crate::error::FrazilError;
-use crate::packets::{EVENT, MESSAGE, NOTHING};
 use crate::peer::Peer;
 
 /// No deadline; a later one is none either.
@@ -60,8 +59,7 @@ extern "system" fn Java_frazil_Packets_pollTransmit(
 ) -> jlong {
     call(env, 0, || {
         let room = unsafe { room(env, buffer, offset, length) }?;
-        let transmit = unsafe { borrow(peer) }.0.poll_transmit(room)?;
-        Ok(transmit.map_or(0, |(path, len)| (u64::from(path) << 32 | len as u64).cast_signed()))
+        Ok(unsafe { borrow(peer) }.transmit_into(room)?.cast_signed())
     })
 }
 
@@ -97,14 +95,7 @@ extern "system" fn Java_frazil_Packets_pollMessages(
 
 #[unsafe(no_mangle)]
 extern "system" fn Java_frazil_Packets_waiting(env: *mut JNIEnv, _packets: jobject, peer: jlong) -> jint {
-    call(env, 0, || {
-        Ok(match unsafe { borrow(peer) }.0.waiting()? {
-            frazil_border::Waiting::Nothing => NOTHING,
-            frazil_border::Waiting::Message => MESSAGE,
-            frazil_border::Waiting::Event => EVENT,
-        }
-        .cast_signed())
-    })
+    call(env, 0, || Ok(unsafe { borrow(peer) }.waiting()?.cast_signed()))
 }
 
 #[unsafe(no_mangle)]

@@ -6,11 +6,6 @@
 use crate::error::FrazilError;
 use crate::peer::Peer;
 
-/// What waits to be taken out.
-pub(crate) const NOTHING: u32 = 0;
-pub(crate) const MESSAGE: u32 = 1;
-pub(crate) const EVENT: u32 = 2;
-
 /// No deadline.
 const NEVER: u64 = u64::MAX;
 
@@ -42,7 +37,7 @@ impl Peer {
     pub fn poll_transmit_at(&self, address: u64, capacity: u64) -> Result<u64, FrazilError> {
         // SAFETY: the wrapper that calls owns the buffer and keeps it for as long as the call lasts.
         let buf = unsafe { buffer(address, capacity) };
-        Ok(self.0.poll_transmit(buf)?.map_or(0, |(path, len)| u64::from(path) << 32 | len as u64))
+        self.transmit_into(buf)
     }
 
     /// The next datagrams to send, as a batch in the buffer: how many bytes of it they take.
@@ -70,11 +65,7 @@ impl Peer {
     /// # Errors
     /// Only those of every call.
     pub fn waiting(&self) -> Result<u32, FrazilError> {
-        Ok(match self.0.waiting()? {
-            frazil_border::Waiting::Nothing => NOTHING,
-            frazil_border::Waiting::Message => MESSAGE,
-            frazil_border::Waiting::Event => EVENT,
-        })
+        Ok(self.0.waiting()?.as_u32())
     }
 
     /// Lets time pass.
@@ -108,6 +99,13 @@ impl Peer {
     /// Only those of every call.
     pub fn release(&self, channel: u32, bytes: u32, now: u64) -> Result<(), FrazilError> {
         Ok(self.0.release(channel, bytes, now)?)
+    }
+}
+
+impl Peer {
+    /// The next datagram to send, as one number: its length, and the number of its path times 2^32; 0 if there is none.
+    pub(crate) fn transmit_into(&self, buf: &mut [u8]) -> Result<u64, FrazilError> {
+        Ok(self.0.poll_transmit(buf)?.map_or(0, |(path, len)| u64::from(path) << 32 | len as u64))
     }
 }
 

@@ -233,11 +233,7 @@ impl Peer {
     /// another event.
     #[napi(catch_unwind, ts_return_type = "0 | 1 | 2")]
     pub fn waiting(&self) -> Result<u32> {
-        Ok(match self.inner.waiting()? {
-            border::Waiting::Nothing => 0,
-            border::Waiting::Message => 1,
-            border::Waiting::Event => 2,
-        })
+        Ok(self.inner.waiting()?.as_u32())
     }
 
     /// The next messages, up to the next other event, as a batch in `buffer`: of each the number of its channel and its length,
