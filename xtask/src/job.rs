@@ -1,4 +1,4 @@
-//! A command whose output is shown as it comes, line by line behind the step's name, and kept to be read.
+//! A command whose output is kept to be read, and shown as it comes to who watches, behind the step's name.
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read};
@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::process::kill_tree;
+use crate::transcript::Transcript;
 
 /// How long a command may take unless it says otherwise. A hung test must become a failed one.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(25 * 60);
@@ -33,7 +34,7 @@ pub(crate) struct Finished {
 }
 
 impl Job {
-    /// Runs `program` in `folder`; every line of output is shown behind `label`.
+    /// Runs `program` in `folder`; its output goes under `label`.
     pub(crate) fn new(label: impl Into<String>, program: impl AsRef<OsStr>, folder: &Path) -> Self {
         let mut command = Command::new(program);
         command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -63,7 +64,7 @@ impl Job {
         self
     }
 
-    /// Shows and keeps only the lines for which `keep` says so.
+    /// Keeps only the lines for which `keep` says so.
     pub(crate) fn keep(mut self, keep: fn(&str) -> bool) -> Self {
         self.keep = keep;
         self
@@ -72,18 +73,20 @@ impl Job {
     /// Runs it to its end.
     pub(crate) fn run(mut self) -> Finished {
         let command = words(&self.command);
+        let mut transcript = Transcript::begin(&self.label, &command);
         let mut child = match self.command.spawn() {
             Ok(child) => child,
             Err(error) => {
                 let line = format!("{command} did not start: {error}");
-                println!("{} | {line}", self.label);
+                transcript.line(&line);
+                transcript.end(false);
                 return Finished { command, success: false, output: line };
             }
         };
         let lines = lines_of(&mut child);
         let mut output = String::new();
         let mut keep = |line: &str| {
-            println!("{} | {line}", self.label);
+            transcript.line(line);
             output.push_str(line);
             output.push('\n');
         };
@@ -116,6 +119,7 @@ impl Job {
         if !status.success() && !killed {
             keep(&format!("ended with {status}"));
         }
+        transcript.end(status.success());
         Finished { command, success: status.success(), output }
     }
 }

@@ -25,6 +25,7 @@ mod step;
 mod suite;
 mod swift;
 mod swift_package;
+mod transcript;
 mod turn_peers;
 mod version;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::counts::Counts;
 use crate::step::Outcome;
+use crate::transcript;
 
 /// About how many lines all failures together may take to say why. Of a long output often only the end is kept.
 const LINES: usize = 100;
@@ -47,6 +48,9 @@ impl fmt::Display for Report {
                 writeln!(f, "failed   {}: {failure}", outcome.name)?;
                 failure.why_within(lines_each).try_for_each(|line| writeln!(f, "         | {line}"))?;
             }
+        }
+        if failures > 0 {
+            writeln!(f, "         all that was printed is in {}", transcript::folder().display())?;
         }
         for outcome in &self.0 {
             for skip in &outcome.counts.skipped {
@@ -95,7 +99,7 @@ mod tests {
         assert!(text.ends_with("\n41 passed, 1 failed, 2 skipped"), "{text}");
         assert!(text.contains("skipped  tests: slow: needs an hour\nskipped  browser: no chromium\n"), "{text}");
         assert!(text.contains("failed   licences: cargo deny\n         | reason 1\n"), "{text}");
-        assert!(text.contains("         | reason 99\nskipped"), "{text}");
+        assert!(text.contains("         | reason 99\n         all that was printed is in "), "{text}");
         assert!(text.contains("format         1       0        0        -   1:15.3\n"), "{text}");
     }
 }

@@ -20,6 +20,7 @@ use crate::runner;
 use crate::setup::{Need, Setup, find_program};
 use crate::step::{Context, Step};
 use crate::swift_package;
+use crate::transcript;
 use crate::version;
 
 /// Everything that is tested. What fails soonest comes first.
@@ -215,6 +216,7 @@ pub(crate) fn run(repository: &Repository, mut arguments: Vec<String>) -> Result
         return Ok(ExitCode::SUCCESS);
     }
 
+    transcript::clear();
     let mut setup = Setup::new(repository);
     let mut outcomes = Vec::new();
     for step in chosen {
