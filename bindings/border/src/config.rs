@@ -8,9 +8,36 @@ use frazil::jsep;
 use frazil::peer::{self, Reliability};
 
 use crate::error::Error;
+use crate::guard::guarded;
 use crate::record::{Certificate, ChannelConfig, Config, Description, IceCandidate, IceServer, Path};
 
 impl Config {
+    /// The configuration with which a driver of UDP sockets makes its peer, from what its user asks for: with everything filled in
+    /// that such a driver has to know, back-pressure among it, and without what takes more than such sockets.
+    ///
+    /// # Errors
+    /// If the user asks for what takes more: streams, or answers for `.local` names.
+    pub fn for_udp_driver(self) -> Result<Self, Error> {
+        guarded(|| {
+            let unable = |what: &str, why: &str| Err(Error::argument(format!("{what}: this driver {why}")));
+            if self.active_tcp == Some(true) {
+                return unable("active_tcp", "opens no streams");
+            }
+            if self.mdns_candidates == Some(true) {
+                return unable("mdns_candidates", "publishes no names");
+            }
+            let core = peer::Config::default();
+            let bytes = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+            Ok(Self {
+                active_tcp: Some(false),
+                mdns_candidates: Some(false),
+                max_message_size: self.max_message_size.or(Some(core.max_message_size)),
+                receive_buffer: self.receive_buffer.or(Some(bytes(peer::Config::RECEIVE_BUFFER))),
+                ..self
+            })
+        })
+    }
+
     pub(crate) fn read(self, servers: Vec<IceServer>, certificate: Option<Certificate>) -> Result<peer::Config, Error> {
         let mut config = peer::Config::default();
         let size = |bytes: u32| usize::try_from(bytes).unwrap_or(usize::MAX);

@@ -16,60 +16,58 @@ pub struct Error {
     pub message: String,
 }
 
-/// What kind of thing is wrong.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[non_exhaustive]
-pub enum Reason {
-    /// The peer is closed.
-    Closed,
-    /// The core has broken down, in this call or an earlier one. That is a fault of ours; the peer is of no use any more.
-    Panicked,
-    /// An argument cannot be: no IP address, a seed of the wrong length, a buffer that is too small.
-    InvalidArgument,
-    /// The signalling state does not allow it (W3C `InvalidStateError`).
-    InvalidState,
-    /// Something is wrong with the description.
-    InvalidDescription,
-    /// Something is wrong with the candidate.
-    InvalidCandidate,
-    /// The channel cannot be made.
-    InvalidChannel,
-    /// The message cannot be sent: the channel is closed or not open, or the message is too long.
-    NotSent,
-    /// The operating system refuses what was asked of it.
-    System,
-}
-
-impl Reason {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::Closed,
-        Self::Panicked,
-        Self::InvalidArgument,
-        Self::InvalidState,
-        Self::InvalidDescription,
-        Self::InvalidCandidate,
-        Self::InvalidChannel,
-        Self::NotSent,
-        Self::System,
-    ];
-
-    /// The word that programs in other languages compare with.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Panicked => "panicked",
-            Self::InvalidArgument => "invalid-argument",
-            Self::InvalidState => "invalid-state",
-            Self::InvalidDescription => "invalid-description",
-            Self::InvalidCandidate => "invalid-candidate",
-            Self::InvalidChannel => "invalid-channel",
-            Self::NotSent => "not-sent",
-            Self::System => "system",
+/// Hands every [`Reason`] to the macro `$callback`, as `Name = "word",` with docs.
+#[macro_export]
+macro_rules! reasons {
+    ($callback:ident) => {
+        $callback! {
+            /// The peer is closed, or the channel.
+            Closed = "closed",
+            /// The core has broken down, in this call or an earlier one. That is a fault of ours; the peer is of no use any
+            /// more.
+            Panicked = "panicked",
+            /// An argument cannot be: no IP address, a seed of the wrong length, a buffer that is too small.
+            InvalidArgument = "invalid-argument",
+            /// The signalling state does not allow it (W3C `InvalidStateError`).
+            InvalidState = "invalid-state",
+            /// Something is wrong with the description.
+            InvalidDescription = "invalid-description",
+            /// Something is wrong with the candidate.
+            InvalidCandidate = "invalid-candidate",
+            /// The channel cannot be made.
+            InvalidChannel = "invalid-channel",
+            /// The message cannot be sent: the channel is not open yet, or the message is too long.
+            NotSent = "not-sent",
+            /// The operating system refuses what was asked of it.
+            System = "system",
         }
-    }
+    };
 }
+
+macro_rules! declare {
+    ($( $(#[$doc:meta])* $reason:ident = $word:literal, )*) => {
+        /// What kind of thing is wrong.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Reason {
+            $( $(#[$doc])* $reason, )*
+        }
+
+        impl Reason {
+            /// All of them.
+            pub const ALL: &[Self] = &[$( Self::$reason, )*];
+
+            /// The word that programs in other languages compare with.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $( Self::$reason => $word, )*
+                }
+            }
+        }
+    };
+}
+
+reasons!(declare);
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,6 +104,16 @@ impl From<peer::Error> for Error {
     }
 }
 
+impl From<SendError> for Error {
+    fn from(error: SendError) -> Self {
+        let reason = match error {
+            SendError::Closed(_) => Reason::Closed,
+            _ => Reason::NotSent,
+        };
+        Self::new(reason, error.to_string())
+    }
+}
+
 fn reason_of(error: &jsep::Error) -> Reason {
     use jsep::Error;
     match error {
@@ -135,6 +143,5 @@ for_reason! {
     CandidateError => InvalidCandidate,
     StreamError => InvalidArgument,
     ChannelError => InvalidChannel,
-    SendError => NotSent,
     std::io::Error => System,
 }

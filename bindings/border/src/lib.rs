@@ -3,7 +3,7 @@
 //! The bindings for Python, Node, Kotlin and Swift are thin, because what they have in common is here, once:
 //!
 //! - **Flat values.** What crosses is numbers, text, bytes, and records of these; an address is the text of an IP address
-//!   and a port. The tables [`records!`] and [`events!`] hold each record and event with its docs, so that a binding
+//!   and a port. The tables [`records!`], [`events!`] and [`reasons!`] hold each with its docs, so that a binding
 //!   declares them for its language by one macro of its own, and cannot leave one out.
 //! - **Time** is a number of nanoseconds of a monotonic clock that the caller reads.
 //! - **Paths** are interned once as a small number; datagrams go in as borrowed bytes, and come out in the caller's buffer.

@@ -116,6 +116,10 @@ impl Peer {
     /// If the core breaks down over it.
     pub fn close(&self) -> Result<(), Error> {
         let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*slot, Slot::Broken) {
+            // It holds nothing, and what is called later is told why.
+            return Ok(());
+        }
         let last = std::mem::replace(&mut *slot, Slot::Closed);
         guarded(|| {
             drop(last);
@@ -596,7 +600,8 @@ impl Peer {
     }
 
     /// Leaves. All channels are gone at once, and the other side is told: go on taking out transmits and minding timeouts until
-    /// there are no more, about a second, so that it is told again if the first word is lost; then [`close`](Self::close).
+    /// there are no more, two seconds at the most, so that it is told again if the first word is lost, and servers get back what
+    /// they lent; then [`close`](Self::close).
     ///
     /// # Errors
     /// Only those of every call.

@@ -1,10 +1,11 @@
 //! Errors with the core's message.
 
 use core::fmt;
-use frazil_border::{Error, Reason};
+
+use frazil_border::{Error, Reason, reasons};
 
 macro_rules! declare {
-    ($( $(#[$doc:meta])* $reason:ident, )*) => {
+    ($( $(#[$doc:meta])* $reason:ident = $word:literal, )*) => {
         /// Why a call is refused.
         #[derive(Clone, PartialEq, Eq, Debug, uniffi::Error)]
         #[uniffi(flat_error)]
@@ -23,8 +24,6 @@ macro_rules! declare {
                 let reason = error.message;
                 match error.reason {
                     $( Reason::$reason => Self::$reason { reason }, )*
-                    // The border has learnt a new reason.
-                    _ => Self::System { reason },
                 }
             }
         }
@@ -49,25 +48,6 @@ macro_rules! declare {
     };
 }
 
-declare! {
-    /// The peer is closed.
-    Closed,
-    /// The core has broken down, in this call or an earlier one.
-    Panicked,
-    /// An argument cannot be.
-    InvalidArgument,
-    /// The signalling state does not allow it.
-    InvalidState,
-    /// Something is wrong with the description.
-    InvalidDescription,
-    /// Something is wrong with the candidate.
-    InvalidCandidate,
-    /// The channel cannot be made.
-    InvalidChannel,
-    /// The message cannot be sent.
-    NotSent,
-    /// The operating system refuses what was asked of it.
-    System,
-}
+reasons!(declare);
 
 impl std::error::Error for FrazilError {}

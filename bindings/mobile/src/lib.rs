@@ -50,6 +50,17 @@ pub fn host_sockets(loopback: bool, link_local: bool) -> Result<Vec<record::Host
     Ok(sockets.into_iter().map(Into::into).collect())
 }
 
+/// The configuration with which a driver of UDP sockets makes its peer, from what its user asks for: with everything filled in
+/// that such a driver has to know, back-pressure among it, and without what takes more than such sockets.
+///
+/// # Errors
+/// If the user asks for what takes more: streams, or answers for `.local` names.
+#[uniffi::export]
+pub fn udp_driver_config(config: record::Config) -> Result<record::Config, FrazilError> {
+    let config: frazil_border::Config = config.into();
+    Ok(config.for_udp_driver()?.into())
+}
+
 /// Makes the next call panic inside, to see what a program does then.
 #[uniffi::export]
 pub fn inject_panic() {

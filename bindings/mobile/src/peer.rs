@@ -241,6 +241,15 @@ impl Peer {
         Ok(self.0.set_buffered_amount_low_threshold(channel, bytes)?)
     }
 
+    /// Says how many events wait for the application to take them: with very many, bulk data is held back as with messages that
+    /// are not released.
+    ///
+    /// # Errors
+    /// Only those of every call.
+    pub fn set_event_backlog(&self, waiting: u32, now: u64) -> Result<(), FrazilError> {
+        Ok(self.0.set_event_backlog(waiting, now)?)
+    }
+
     /// Closes a channel once what was sent is delivered. `Event.ChannelClosed` follows on both sides.
     ///
     /// # Errors
@@ -250,7 +259,7 @@ impl Peer {
     }
 
     /// Leaves: all channels are gone at once, and the other side is told. Go on taking out transmits and minding timeouts until
-    /// there are no more, about a second; then `shutdown`.
+    /// there are no more, two seconds at the most, so that servers get back what they lent; then `shutdown`.
     ///
     /// # Errors
     /// Only those of every call.

@@ -35,4 +35,4 @@ export {
   TEXT,
   type WrittenMessage,
 } from "./native.cjs";
-export { hostSockets, Peer, version } from "./peer.js";
+export { hostSockets, Peer, udpDriverConfig, version } from "./peer.js";

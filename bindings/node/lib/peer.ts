@@ -63,5 +63,12 @@ for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(n
  */
 export const hostSockets: (loopback: boolean, linkLocal: boolean) => HostSocket[] = throwingOurs(native.hostSockets);
 
+/**
+ * The configuration with which a driver of UDP sockets makes its peer, from what its user asks for: with everything filled in
+ * that such a driver has to know, back-pressure among it, and without what takes more than such sockets. What the user asks for
+ * that takes more, streams or answers for `.local` names, is refused.
+ */
+export const udpDriverConfig: (config: Config) => Config = throwingOurs(native.udpDriverConfig);
+
 /** The version of this package. */
 export const version: () => string = throwingOurs(native.version);

@@ -17,8 +17,9 @@ mod time;
 use frazil_border as border;
 use napi_derive::napi;
 
+use crossing::Crossing as _;
 use error::Result;
-use record::HostSocket;
+use record::{Config, HostSocket};
 
 /// How many bytes the buffer for `pollTransmit` has at least.
 #[napi]
@@ -46,6 +47,15 @@ pub const TEXT: u32 = border::batch::TEXT;
 #[napi(catch_unwind)]
 pub fn host_sockets(loopback: bool, link_local: bool) -> Result<Vec<HostSocket>> {
     Ok(crossing::give(border::host_sockets(loopback, link_local)?))
+}
+
+/// The configuration with which a driver of UDP sockets makes its peer, from what its user asks for: with everything filled in
+/// that such a driver has to know, back-pressure among it, and without what takes more than such sockets. What the user asks
+/// for that takes more, streams or answers for `.local` names, is refused.
+#[napi(catch_unwind)]
+pub fn udp_driver_config(config: Config) -> Result<Config> {
+    let config: border::Config = config.take("")?;
+    Ok(crossing::give(config.for_udp_driver()?))
 }
 
 /// The version of this package.

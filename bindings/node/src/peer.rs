@@ -305,7 +305,8 @@ impl Peer {
     }
 
     /// Leaves. All channels are gone at once, and the other side is told: go on taking out transmits and minding timeouts until
-    /// there are no more, about a second, so that it is told again if the first word is lost; then `close`.
+    /// there are no more, two seconds at the most, so that it is told again if the first word is lost, and servers get back what
+    /// they lent; then `close`.
     #[napi(catch_unwind)]
     pub fn leave(&self, now: f64) -> Result<()> {
         Ok(self.inner.leave(to_nanos(now)?)?)

@@ -14,12 +14,12 @@ static EXCEPTIONS: PyOnceLock<Vec<(Reason, Py<PyType>)>> = PyOnceLock::new();
 /// Looks the exceptions up, once.
 pub(crate) fn find_exceptions(py: Python<'_>) -> PyResult<()> {
     let declared = py.import("frazil._errors")?.getattr("BY_REASON")?.cast_into::<PyDict>()?;
-    let exceptions = Reason::ALL.map(|reason| {
+    let exceptions = Reason::ALL.iter().map(|&reason| {
         let missing = || PyImportError::new_err(format!("the package has no exception for the reason {reason}"));
         let exception = declared.get_item(reason.as_str())?.ok_or_else(missing)?;
         Ok((reason, exception.cast_into::<PyType>()?.unbind()))
     });
-    let exceptions = exceptions.into_iter().collect::<PyResult<Vec<_>>>()?;
+    let exceptions = exceptions.collect::<PyResult<Vec<_>>>()?;
     EXCEPTIONS.get_or_init(py, || exceptions);
     Ok(())
 }

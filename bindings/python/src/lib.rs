@@ -14,7 +14,7 @@ mod record;
 use pyo3::prelude::*;
 
 use crate::error::{protected, raise};
-use crate::record::HostSocket;
+use crate::record::{Config, HostSocket};
 
 // Bytes of Python are borrowed, which its lock makes safe.
 #[pymodule(gil_used = true)]
@@ -25,6 +25,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<peer::Peer>()?;
     module.add_class::<peer::Waiting>()?;
     module.add_function(wrap_pyfunction!(host_sockets, module)?)?;
+    module.add_function(wrap_pyfunction!(udp_driver_config, module)?)?;
     module.add_function(wrap_pyfunction!(version, module)?)?;
     module.add_function(wrap_pyfunction!(inject_panic, module)?)?;
     // The package says what is public.
@@ -40,6 +41,16 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
 fn host_sockets(py: Python<'_>, loopback: bool, link_local: bool) -> PyResult<Vec<HostSocket>> {
     let sockets = protected(|| py.detach(|| frazil_border::host_sockets(loopback, link_local)).map_err(raise))?;
     Ok(sockets.into_iter().map(HostSocket::from).collect())
+}
+
+/// The configuration with which a driver of UDP sockets makes its peer, from what its user asks for.
+///
+/// Everything is filled in that such a driver has to know, back-pressure among it. What the user asks for that takes more than
+/// such sockets, streams or answers for `.local` names, is refused.
+#[pyfunction]
+fn udp_driver_config(config: Config) -> PyResult<Config> {
+    let config: frazil_border::Config = config.into();
+    Ok(protected(|| config.for_udp_driver().map_err(raise))?.into())
 }
 
 /// The version of the package.

@@ -311,8 +311,8 @@ impl Peer {
 
     /// Leaves. All channels are gone at once, and the other side is told.
     ///
-    /// Go on taking out transmits and minding timeouts until there are no more, about a second, so that it is told again if
-    /// the first word is lost; then close.
+    /// Go on taking out transmits and minding timeouts until there are no more, two seconds at the most, so that it is told
+    /// again if the first word is lost, and servers get back what they lent; then close.
     fn leave(&self, now: u64) -> PyResult<()> {
         self.call(|core| core.leave(now))
     }

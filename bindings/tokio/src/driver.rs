@@ -29,9 +29,6 @@ use frazil_interfaces::Interface;
 /// How many batches of each socket, and answers of names, are taken before others have their turn.
 const TURN: usize = 4;
 
-/// How long the farewell of a closed peer may take, to the other side and to servers. The core wants less.
-const FAREWELL: Duration = Duration::from_secs(3);
-
 /// How long the last datagrams of a closed peer may wait for the system to take them.
 const LAST_FLUSH: Duration = Duration::from_millis(250);
 
@@ -616,7 +613,7 @@ impl Driver {
     }
 
     /// Tells the application at once that all is over, then the other side as often as the core wants to, and gives
-    /// back to servers what they lent, which may take an answer or two. All this takes about a second at the most.
+    /// back to servers what they lent, which may take an answer or two.
     async fn say_farewell(&mut self) {
         {
             let mut state = self.shared.lock();
@@ -636,7 +633,7 @@ impl Driver {
                 tokio::task::yield_now().await;
             }
         };
-        let _ = tokio::time::timeout(FAREWELL, farewell).await;
+        let _ = tokio::time::timeout(peer::Peer::FAREWELL, farewell).await;
         let flushed = poll_fn(|cx| {
             self.sockets.retain_mut(|bound| bound.socket.poll_flush(cx).is_pending());
             if self.sockets.is_empty() { self.streams.poll_parted(cx) } else { Poll::Pending }

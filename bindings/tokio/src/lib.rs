@@ -76,7 +76,7 @@
 //!
 //! `stuns:` and `turns:` servers must have a certificate that the machine trusts, or one of [`Builder::tls_roots`]. Where
 //! the machine's trust cannot be read, as on Android, those must be given. When the peer is closed, what TURN servers have
-//! lent is given back; [`Peer::close`] waits for that, about a second at the most.
+//! lent is given back; [`Peer::close`] waits for that, two seconds at the most.
 //!
 //! `cargo xtask probe` shows what servers, candidates and NATs there are from a machine.
 //!

@@ -28,9 +28,6 @@ use crate::tls::Trust;
 use frazil::ice::{IceServer, InvalidServer};
 use frazil_interfaces::{Interface, InterfacePolicy, interfaces};
 
-/// How many bytes may wait in a channel unless the configuration says so.
-const RECEIVE_LIMIT: usize = 1 << 20;
-
 /// What a peer is made with.
 #[derive(Clone, Debug)]
 #[must_use]
@@ -167,7 +164,7 @@ impl Builder {
         let clock = Clock::new();
         let now = clock.now();
         self.config.ice.pace = if self.pace.is_some() { ice::Pace::Granted } else { ice::Pace::Own };
-        let receive_limit = *self.config.receive_buffer.get_or_insert(RECEIVE_LIMIT);
+        let receive_limit = *self.config.receive_buffer.get_or_insert(peer::Config::RECEIVE_BUFFER);
         let mut core = peer::Peer::new(self.config, seed, now).map_err(StartError::Setup)?;
         let hosts = sockets.iter().map(Socket::host).chain(listeners.iter().map(Listener::host));
         let hosts: Vec<HostSocket> = hosts.collect();
@@ -364,7 +361,7 @@ impl Peer {
 
     /// Closes the peer. For the application all is over at once: channels and events end. This waits until
     /// the other side was told, several times since the network may lose a word, servers have back what they lent, and
-    /// the sockets are closed, which takes about a second at the most; it goes on if this is not waited for. Messages
+    /// the sockets are closed, which takes two seconds at the most; it goes on if this is not waited for. Messages
     /// not yet acknowledged may be lost; [`Channel::flush`] waits for them.
     ///
     /// If the other side closes its peer, this one closes by itself.

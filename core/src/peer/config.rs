@@ -33,7 +33,8 @@ pub struct Config {
     /// How many bytes of messages may wait in each channel to be read by the application, before the other side's bulk
     /// data is held back: see [`Peer::release`](super::Peer::release). A message that waits counts
     /// [`Peer::MESSAGE_OVERHEAD`](super::Peer::MESSAGE_OVERHEAD) bytes more than it has. With `None`, nothing is ever
-    /// held back, and what was read need not be told. None.
+    /// held back, and what was read need not be told. None; drivers that tell it have
+    /// [`RECEIVE_BUFFER`](Self::RECEIVE_BUFFER).
     pub receive_buffer: Option<usize>,
 }
 
@@ -57,6 +58,10 @@ impl Default for Config {
 }
 
 impl Config {
+    /// How many bytes may wait in each channel with a driver that tells what was read, unless it is asked for another
+    /// [`receive_buffer`](Self::receive_buffer).
+    pub const RECEIVE_BUFFER: usize = 1 << 20;
+
     pub(super) fn session(&self) -> session::Config {
         session::Config {
             certificate: self.certificate.clone(),

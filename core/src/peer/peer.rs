@@ -4,6 +4,7 @@ mod channels;
 mod streams;
 
 use core::num::{NonZeroU16, NonZeroU64};
+use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
@@ -92,6 +93,10 @@ impl Peer {
     /// How many events may wait for the application before bulk data is held back: see
     /// [`set_event_backlog`](Self::set_event_backlog).
     pub const EVENT_BACKLOG: usize = intake::EVENT_BACKLOG;
+
+    /// How long there may be something to send or to wait for after [`close`](Self::close): less than a second until the
+    /// other side has been told, and a second until servers have what they lent.
+    pub const FAREWELL: Duration = Duration::from_secs(2);
 
     /// Makes a peer.
     ///
@@ -417,8 +422,8 @@ impl Peer {
     // The end.
 
     /// Leaves. All channels are gone at once, without an event for each. The other side is told, and what servers have lent
-    /// is given back; keep on draining transmits and minding timeouts until there are no more, less than a second for
-    /// each, so that it is told again if the first word is lost.
+    /// is given back; keep on draining transmits and minding timeouts until there are no more, so that it is told again if
+    /// the first word is lost. That takes [`FAREWELL`](Self::FAREWELL) at the most.
     pub fn close(&mut self, now: Instant) {
         let now = self.line.advance(now);
         if self.leaving {

@@ -113,9 +113,9 @@ impl std::error::Error for ChannelError {}
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum SendError {
-    /// There is no such channel, or it is closed.
+    /// There is no such channel, or it is closed, or closing.
     Closed(ChannelId),
-    /// The channel is not open yet, or closing.
+    /// The channel is not open yet.
     NotOpen(ChannelId),
     /// The message is longer than the other side takes (`a=max-message-size`).
     TooLarge {

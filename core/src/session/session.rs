@@ -258,7 +258,8 @@ impl Session {
         message: &[u8],
         now: Instant,
     ) -> Result<(), SendError> {
-        let entry = self.channels.get_mut(channel).ok_or(SendError::Closed(channel))?;
+        let entry = self.channels.get_mut(channel).filter(|entry| entry.state != State::Closing);
+        let entry = entry.ok_or(SendError::Closed(channel))?;
         let (Stage::Running(running), State::Open, Some(engine_id)) = (&mut self.stage, entry.state, entry.engine_id)
         else {
             return Err(SendError::NotOpen(channel));

@@ -108,12 +108,15 @@ fn a_panic_in_any_call_is_an_error_and_breaks_only_that_peer() {
             assert_eq!(reason(call(&broken)), Some(Reason::Panicked), "{again} after {name}");
         }
         assert_eq!(broken.close(), Ok(()));
+        assert_eq!(reason(call(&broken)), Some(Reason::Panicked), "{name} after all");
         assert_eq!(reason(other.create_offer()), None, "{name}");
     }
     inject_panic();
     assert_eq!(reason(Peer::new(Config::default(), Vec::new(), None, &[0; 32], 0)), Some(Reason::Panicked));
     inject_panic();
     assert_eq!(reason(host_sockets(true, true)), Some(Reason::Panicked));
+    inject_panic();
+    assert_eq!(reason(Config::default().for_udp_driver()), Some(Reason::Panicked));
     inject_panic();
     assert_eq!(reason(other.close()), Some(Reason::Panicked));
     assert_eq!(reason(other.create_offer()), Some(Reason::Closed));

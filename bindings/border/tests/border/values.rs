@@ -55,7 +55,25 @@ fn what_cannot_be_is_refused_with_the_value() {
     is(refusal(peer.create_data_channel(both, 0)), InvalidArgument, "(3)");
     let reserved = ChannelConfig { negotiated: Some(65535), ..ChannelConfig::default() };
     is(refusal(peer.create_data_channel(reserved, 0)), Reason::InvalidChannel, "65535");
-    is(refusal(peer.send(7, b"x", false, 0)), Reason::NotSent, "7");
+    is(refusal(peer.send(7, b"x", false, 0)), Reason::Closed, "7");
+    let unopened = peer.create_data_channel(ChannelConfig::default(), 0).unwrap();
+    is(refusal(peer.send(unopened, b"x", false, 0)), Reason::NotSent, "not open");
+}
+
+#[test]
+fn what_a_udp_driver_cannot_do_is_not_asked_of_it() {
+    let asked = Config { receive_buffer: Some(5), mtu: Some(600), ..Config::default() };
+    let filled = asked.for_udp_driver().unwrap();
+    assert_eq!((filled.receive_buffer, filled.mtu, filled.active_tcp), (Some(5), Some(600), Some(false)));
+    let filled = Config { active_tcp: Some(false), ..Config::default() }.for_udp_driver().unwrap();
+    assert_eq!((filled.receive_buffer, filled.max_message_size), (Some(1 << 20), Some(262_144)));
+    assert_eq!(filled.clone().for_udp_driver(), Ok(filled));
+    let streams = Config { active_tcp: Some(true), ..Config::default() };
+    let names = Config { mdns_candidates: Some(true), ..Config::default() };
+    for (asked, what) in [(streams, "active_tcp"), (names, "mdns_candidates")] {
+        let (reason, message) = refusal(asked.for_udp_driver());
+        assert!(reason == Reason::InvalidArgument && message.starts_with(what), "{message}");
+    }
 }
 
 #[test]

@@ -47,6 +47,7 @@ from frazil._core import (
     Waiting,
     WithdrawName,
     host_sockets,
+    udp_driver_config,
 )
 from frazil._errors import (
     ClosedError,
@@ -120,4 +121,5 @@ __all__ = [
     "WithdrawName",
     "__version__",
     "host_sockets",
+    "udp_driver_config",
 ]

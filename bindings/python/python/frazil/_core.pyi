@@ -950,8 +950,8 @@ class Peer:
     def leave(self, now: int) -> None:
         """Leaves. All channels are gone at once, and the other side is told.
 
-        Go on taking out transmits and minding timeouts until there are no more, about a second, so that it is told again if
-        the first word is lost; then close.
+        Go on taking out transmits and minding timeouts until there are no more, two seconds at the most, so that it is told
+        again if the first word is lost, and servers get back what they lent; then close.
         """
     def signaling_state(self) -> str:
         """W3C signalingState."""
@@ -973,6 +973,13 @@ def host_sockets(*, loopback: bool = False, link_local: bool = False) -> list[Ho
 
     In place of that goes the port that the system gives; what was bound goes to `Peer.handle_network_change`. Loopback
     and IPv6 link-local addresses are among them if they are asked for or there is nothing else.
+    """
+
+def udp_driver_config(config: Config) -> Config:
+    """The configuration with which a driver of UDP sockets makes its peer, from what its user asks for.
+
+    Everything is filled in that such a driver has to know, back-pressure among it. What the user asks for that takes more
+    than such sockets, streams or answers for `.local` names, is refused.
     """
 
 def version() -> str:

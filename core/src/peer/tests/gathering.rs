@@ -141,8 +141,12 @@ fn a_peer_that_closes_gives_its_relay_back_at_once() {
     bench.grant();
     assert_eq!(bench.peer.gathering_state(), GatheringState::Complete);
     bench.asked.clear();
+    let closed = bench.now;
     bench.call(Peer::close);
     assert!(bench.asks(Method::REFRESH), "a driver may leave when there is nothing to send");
+    // The server does not answer.
+    bench.pass(Peer::FAREWELL);
+    assert_eq!((bench.peer.poll_timeout(), bench.now), (None, closed + Peer::FAREWELL), "nothing goes on");
 }
 
 #[test]

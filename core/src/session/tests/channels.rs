@@ -249,7 +249,7 @@ fn what_cannot_be_sent_is_refused_with_the_reason() {
     assert_eq!(world.messages(B, theirs), [vec![0; 10], vec![]]);
 
     world.sides[A].close_channel(ours, world.now);
-    assert_eq!(say(&mut world, ours, MessageKind::Text, b"x"), Err(SendError::NotOpen(ours)));
+    assert_eq!(say(&mut world, ours, MessageKind::Text, b"x"), Err(SendError::Closed(ours)));
     world.pump(A);
     assert_eq!(say(&mut world, ours, MessageKind::Text, b"x"), Err(SendError::Closed(ours)));
 }

@@ -867,7 +867,7 @@ public protocol PeerProtocol: AnyObject, Sendable {
     
     /**
      * Leaves: all channels are gone at once, and the other side is told. Go on taking out transmits and minding timeouts until
-     * there are no more, about a second; then `shutdown`.
+     * there are no more, two seconds at the most, so that servers get back what they lent; then `shutdown`.
      *
      * # Errors
      * Only those of every call.
@@ -937,6 +937,15 @@ public protocol PeerProtocol: AnyObject, Sendable {
      * Only those of every call.
      */
     func setBufferedAmountLowThreshold(channel: UInt32, bytes: UInt32) throws 
+    
+    /**
+     * Says how many events wait for the application to take them: with very many, bulk data is held back as with messages that
+     * are not released.
+     *
+     * # Errors
+     * Only those of every call.
+     */
+    func setEventBacklog(waiting: UInt32, now: UInt64) throws 
     
     /**
      * W3C `setLocalDescription`: sets what was created last, or takes an offer back.
@@ -1546,7 +1555,7 @@ open func iceGatheringState()throws  -> String  {
     
     /**
      * Leaves: all channels are gone at once, and the other side is told. Go on taking out transmits and minding timeouts until
-     * there are no more, about a second; then `shutdown`.
+     * there are no more, two seconds at the most, so that servers get back what they lent; then `shutdown`.
      *
      * # Errors
      * Only those of every call.
@@ -1678,6 +1687,23 @@ open func setBufferedAmountLowThreshold(channel: UInt32, bytes: UInt32)throws   
             self.uniffiCloneHandle(),
         FfiConverterUInt32.lower(channel),
         FfiConverterUInt32.lower(bytes),uniffiCallStatus
+    )
+}
+}
+    
+    /**
+     * Says how many events wait for the application to take them: with very many, bulk data is held back as with messages that
+     * are not released.
+     *
+     * # Errors
+     * Only those of every call.
+     */
+open func setEventBacklog(waiting: UInt32, now: UInt64)throws   {try rustCallWithError(FfiConverterTypeFrazilError_lift) {
+        uniffiCallStatus in
+    uniffi_frazil_mobile_fn_method_peer_set_event_backlog(
+            self.uniffiCloneHandle(),
+        FfiConverterUInt32.lower(waiting),
+        FfiConverterUInt64.lower(now),uniffiCallStatus
     )
 }
 }
@@ -3250,22 +3276,23 @@ enum FrazilError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError {
     
     
     /**
-     * The peer is closed.
+     * The peer is closed, or the channel.
      */
     case Closed(message: String)
     
     /**
-     * The core has broken down, in this call or an earlier one.
+     * The core has broken down, in this call or an earlier one. That is a fault of ours; the peer is of no use any
+     * more.
      */
     case Panicked(message: String)
     
     /**
-     * An argument cannot be.
+     * An argument cannot be: no IP address, a seed of the wrong length, a buffer that is too small.
      */
     case InvalidArgument(message: String)
     
     /**
-     * The signalling state does not allow it.
+     * The signalling state does not allow it (W3C `InvalidStateError`).
      */
     case InvalidState(message: String)
     
@@ -3285,7 +3312,7 @@ enum FrazilError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError {
     case InvalidChannel(message: String)
     
     /**
-     * The message cannot be sent.
+     * The message cannot be sent: the channel is not open yet, or the message is too long.
      */
     case NotSent(message: String)
     
@@ -3779,6 +3806,21 @@ public func minBuffer() -> UInt32  {
     )
 })
 }
+/**
+ * The configuration with which a driver of UDP sockets makes its peer, from what its user asks for: with everything filled in
+ * that such a driver has to know, back-pressure among it, and without what takes more than such sockets.
+ *
+ * # Errors
+ * If the user asks for what takes more: streams, or answers for `.local` names.
+ */
+public func udpDriverConfig(config: Config)throws  -> Config  {
+    return try  FfiConverterTypeConfig_lift(try rustCallWithError(FfiConverterTypeFrazilError_lift) {
+        uniffiCallStatus in
+    uniffi_frazil_mobile_fn_func_udp_driver_config(
+        FfiConverterTypeConfig_lower(config),uniffiCallStatus
+    )
+})
+}
 
 private enum InitializationResult {
     case ok
@@ -3808,6 +3850,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_frazil_mobile_checksum_func_min_buffer() != 42227) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_frazil_mobile_checksum_func_udp_driver_config() != 49504) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_frazil_mobile_checksum_method_peer_handle_datagram() != 34102) {
@@ -3897,7 +3942,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_frazil_mobile_checksum_method_peer_ice_gathering_state() != 16361) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_frazil_mobile_checksum_method_peer_leave() != 62565) {
+    if (uniffi_frazil_mobile_checksum_method_peer_leave() != 27210) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_frazil_mobile_checksum_method_peer_local_description() != 1313) {
@@ -3922,6 +3967,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_frazil_mobile_checksum_method_peer_set_buffered_amount_low_threshold() != 31635) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_frazil_mobile_checksum_method_peer_set_event_backlog() != 32223) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_frazil_mobile_checksum_method_peer_set_local_description() != 45129) {

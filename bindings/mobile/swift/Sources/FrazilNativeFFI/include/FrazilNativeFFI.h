@@ -448,6 +448,11 @@ RustBuffer uniffi_frazil_mobile_fn_method_peer_selected_pair(uint64_t ptr, RustC
 void uniffi_frazil_mobile_fn_method_peer_set_buffered_amount_low_threshold(uint64_t ptr, uint32_t channel, uint32_t bytes, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_FRAZIL_MOBILE_FN_METHOD_PEER_SET_EVENT_BACKLOG
+#define UNIFFI_FFIDEF_UNIFFI_FRAZIL_MOBILE_FN_METHOD_PEER_SET_EVENT_BACKLOG
+void uniffi_frazil_mobile_fn_method_peer_set_event_backlog(uint64_t ptr, uint32_t waiting, uint64_t now, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_FRAZIL_MOBILE_FN_METHOD_PEER_SET_LOCAL_DESCRIPTION
 #define UNIFFI_FFIDEF_UNIFFI_FRAZIL_MOBILE_FN_METHOD_PEER_SET_LOCAL_DESCRIPTION
 void uniffi_frazil_mobile_fn_method_peer_set_local_description(uint64_t ptr, RustBuffer description, uint64_t now, RustCallStatus *_Nonnull out_status
@@ -505,6 +510,11 @@ void uniffi_frazil_mobile_fn_func_inject_panic(RustCallStatus *_Nonnull out_stat
 #define UNIFFI_FFIDEF_UNIFFI_FRAZIL_MOBILE_FN_FUNC_MIN_BUFFER
 uint32_t uniffi_frazil_mobile_fn_func_min_buffer(RustCallStatus *_Nonnull out_status
     
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_FRAZIL_MOBILE_FN_FUNC_UDP_DRIVER_CONFIG
+#define UNIFFI_FFIDEF_UNIFFI_FRAZIL_MOBILE_FN_FUNC_UDP_DRIVER_CONFIG
+RustBuffer uniffi_frazil_mobile_fn_func_udp_driver_config(RustBuffer config, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_FFI_FRAZIL_MOBILE_RUSTBUFFER_ALLOC
@@ -797,6 +807,12 @@ uint16_t uniffi_frazil_mobile_checksum_func_min_buffer(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_FRAZIL_MOBILE_CHECKSUM_FUNC_UDP_DRIVER_CONFIG
+#define UNIFFI_FFIDEF_UNIFFI_FRAZIL_MOBILE_CHECKSUM_FUNC_UDP_DRIVER_CONFIG
+uint16_t uniffi_frazil_mobile_checksum_func_udp_driver_config(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_FRAZIL_MOBILE_CHECKSUM_METHOD_PEER_HANDLE_DATAGRAM
 #define UNIFFI_FFIDEF_UNIFFI_FRAZIL_MOBILE_CHECKSUM_METHOD_PEER_HANDLE_DATAGRAM
 uint16_t uniffi_frazil_mobile_checksum_method_peer_handle_datagram(void
@@ -1022,6 +1038,12 @@ uint16_t uniffi_frazil_mobile_checksum_method_peer_selected_pair(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_FRAZIL_MOBILE_CHECKSUM_METHOD_PEER_SET_BUFFERED_AMOUNT_LOW_THRESHOLD
 #define UNIFFI_FFIDEF_UNIFFI_FRAZIL_MOBILE_CHECKSUM_METHOD_PEER_SET_BUFFERED_AMOUNT_LOW_THRESHOLD
 uint16_t uniffi_frazil_mobile_checksum_method_peer_set_buffered_amount_low_threshold(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_FRAZIL_MOBILE_CHECKSUM_METHOD_PEER_SET_EVENT_BACKLOG
+#define UNIFFI_FFIDEF_UNIFFI_FRAZIL_MOBILE_CHECKSUM_METHOD_PEER_SET_EVENT_BACKLOG
+uint16_t uniffi_frazil_mobile_checksum_method_peer_set_event_backlog(void
     
 );
 #endif
