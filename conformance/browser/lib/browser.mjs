@@ -12,8 +12,11 @@ import { ROOT } from "./programs.mjs";
 
 export const DESKTOP = { width: 1200, height: 900 };
 export const PHONE = { width: 390, height: 844 };
-/** How long `eventually` looks unless told otherwise, and how long it looks away in between. */
-const PATIENCE_MS = 20_000;
+/** How long to wait for what ought to come at once, unless told otherwise: longer than it takes on the slowest machine. */
+export const PATIENCE_MS = 60_000;
+/** How long the browser may take to start. */
+const LAUNCH_MS = 180_000;
+/** How long `eventually` looks away. */
 const PAUSE_MS = 50;
 
 /**
@@ -24,6 +27,7 @@ const PAUSE_MS = 50;
 export function launch(addresses, more = []) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    timeout: LAUNCH_MS,
     args: [
       "--no-sandbox",
       "--disable-gpu",
@@ -39,14 +43,24 @@ export function launch(addresses, more = []) {
 }
 
 /**
+ * A page of its own profile, which shows nothing yet.
+ * @param {Browser} browser
+ * @param {{ width: number, height: number }} [viewport]
+ */
+export async function emptyPage(browser, viewport = DESKTOP) {
+  const context = await browser.newContext({ viewport });
+  context.setDefaultTimeout(PATIENCE_MS);
+  return await context.newPage();
+}
+
+/**
  * Opens a page of its own profile. What it complains of is collected and thrown by `complaints`.
  * @param {Browser} browser
  * @param {string} url
  * @param {{ width: number, height: number }} [viewport]
  */
 export async function openPage(browser, url, viewport = DESKTOP) {
-  const context = await browser.newContext({ viewport });
-  const page = await context.newPage();
+  const page = await emptyPage(browser, viewport);
   /** @type {string[]} */
   const complaints = [];
   page.on("pageerror", (error) => complaints.push(String(error)));

@@ -11,8 +11,8 @@ import { openPage } from "./browser.mjs";
  *
  * @typedef {object} Peer
  * @property {string} room in which it waits
- * @property {() => Promise<number>} ended
- *   resolves with the time in milliseconds since 1970 at which it saw the connection end
+ * @property {(member: string) => Promise<string>} ended
+ *   resolves with who ended its connection with that member, when it has ended: `us`, `them` or `failure`
  * @property {() => Promise<void>} dismiss
  */
 
@@ -40,7 +40,7 @@ async function nativePeer(demo) {
   demo.mark();
   return {
     room: "demo",
-    ended: async () => (await demo.said(/session ended/)).at,
+    ended: async (member) => (await demo.said(new RegExp(`session ended member=${member} by="(\\w+)"`)))[1],
     dismiss: async () => {},
   };
 }
@@ -56,7 +56,7 @@ export async function secondPage(demo, browser) {
   await page.evaluate(() => frazil.app.until(() => frazil.app.states.some(({ value }) => value === "joined")));
   return {
     room,
-    ended: () => page.evaluate(async () => performance.timeOrigin + (await frazil.ended()).at),
+    ended: () => page.evaluate(async () => (await frazil.ended()).by),
     dismiss: () => page.context().close(),
   };
 }

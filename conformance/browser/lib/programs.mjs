@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 /** The folder of the whole project. */
 export const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 /** Longer than anything here takes, on the slowest machine. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 120_000;
 
 /** Where the programs are, unless the environment says otherwise. */
 const BUILT = `${process.env.CARGO_TARGET_DIR ?? `${ROOT}target`}/debug`;
@@ -21,7 +21,7 @@ class Program {
   #child;
   /** @type {Promise<any[]>} */
   #exited;
-  /** @type {{ at: number, line: string }[]} */
+  /** @type {string[]} */
   #lines = [];
   /** How many of them were there when `mark` was called. */
   #marked = 0;
@@ -49,7 +49,7 @@ class Program {
   /** @param {string} line */
   #wrote(line) {
     if (process.env.VERBOSE) console.error(line);
-    this.#lines.push({ at: Date.now(), line });
+    this.#lines.push(line);
     for (const look of [...this.#waiting]) look();
   }
 
@@ -59,19 +59,19 @@ class Program {
   }
 
   /**
-   * Resolves when it has written a line like that, with the time in milliseconds since 1970.
+   * Resolves when it has written a line like that.
    * @param {RegExp} pattern
-   * @returns {Promise<{ at: number, match: RegExpMatchArray }>}
+   * @returns {Promise<RegExpMatchArray>}
    */
   async said(pattern) {
-    /** @type {Promise<{ at: number, match: RegExpMatchArray }>} */
+    /** @type {Promise<RegExpMatchArray>} */
     const found = new Promise((resolve) => {
       const look = () => {
-        for (const { at, line } of this.#lines.slice(this.#marked)) {
+        for (const line of this.#lines.slice(this.#marked)) {
           const match = line.match(pattern);
           if (!match) continue;
           this.#waiting.delete(look);
-          resolve({ at, match });
+          resolve(match);
           return;
         }
       };
@@ -79,7 +79,7 @@ class Program {
       look();
     });
     const ended = this.#exited.then(([code]) => {
-      const all = this.#lines.map(({ line }) => line).join("\n");
+      const all = this.#lines.join("\n");
       throw new Error(`${this.path} ended with ${code} and did not say ${pattern}: ${all}`);
     });
     return await Promise.race([found, ended, after(PATIENCE_MS, `${this.path} did not say ${pattern}`)]);
@@ -117,7 +117,7 @@ class Program {
  * @param {string[]} [more] arguments
  */
 export function startDemo(port = "0", more = []) {
-  const log = { RUST_LOG: "frazil_demo=info,error,stun_proto=off" };
+  const log = { RUST_LOG: "frazil_demo=info,error,stun_proto=off", NO_COLOR: "1" };
   return startServer(DEMO, ["--no-browser", "--port", port, ...more], log);
 }
 
@@ -150,8 +150,8 @@ async function startServer(path, arguments_, environment) {
     throw new Error(`${path} is not there; build it first`);
   });
   const program = new Program(path, arguments_, environment);
-  const { match } = await program.said(/https?:\S+/);
-  return Object.assign(program, { url: match[0] });
+  const [url] = await program.said(/https?:\S+/);
+  return Object.assign(program, { url });
 }
 
 /**

@@ -4,7 +4,16 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, test as unbounded } from "node:test";
 import WebSocket from "ws";
 
-import { DESKTOP, PHONE, eventually, keepScreenshot, launch, openPage } from "../lib/browser.mjs";
+import {
+  DESKTOP,
+  PATIENCE_MS,
+  PHONE,
+  emptyPage,
+  eventually,
+  keepScreenshot,
+  launch,
+  openPage,
+} from "../lib/browser.mjs";
 import { KIND, awaitPeer, secondPage } from "../lib/peers.mjs";
 import { joinDemo, startDemo } from "../lib/programs.mjs";
 
@@ -16,8 +25,8 @@ import { joinDemo, startDemo } from "../lib/programs.mjs";
  */
 
 const MIB = 1024 * 1024;
-/** The end of a connection is told. Whoever had to find out by hearing nothing would take longer than this. */
-const TOLD_WITHIN_MS = 5000;
+/** Longer than any test takes, on the slowest machine. */
+const LIMIT_MS = 300_000;
 
 /**
  * A test that does not wait for ever.
@@ -25,29 +34,57 @@ const TOLD_WITHIN_MS = 5000;
  * @param {() => Promise<void>} body
  */
 function test(name, body) {
-  unbounded(name, { timeout: 60_000 }, body);
+  unbounded(name, { timeout: LIMIT_MS }, body);
 }
 
 const isHost = (/** @type {string} */ line) => line.includes(" typ host");
 
 /**
- * The candidates that the page has signalled, a host candidate among them. The name of one under mDNS may take the
- * browser longer than to connect, and now and then on a busy machine it never gets one; it asks for another when it
- * connects again.
+ * The candidates that the page has signalled.
  * @param {Page} page
  * @returns {Promise<string[]>}
  */
-async function candidatesWithHost(page) {
-  const signalled = () => page.evaluate(() => frazil.app.candidates?.local ?? []);
-  for (let connection = 1; ; connection++) {
+function signalled(page) {
+  return page.evaluate(() => frazil.app.candidates?.local ?? []);
+}
+
+/**
+ * The first host candidate of a connection that nobody is at the other end of.
+ *
+ * Chromium ends its gathering when it is connected, and a candidate whose name under mDNS is not registered by then is
+ * never signalled. We may well be faster than the name. Here nothing ends the gathering.
+ * @param {Page} page
+ * @returns {Promise<string>}
+ */
+function hostOfNoConnection(page) {
+  return page.evaluate(async (patience) => {
+    const connection = new RTCPeerConnection();
     try {
-      return await eventually("a host candidate of the page", signalled, (lines) => lines.some(isHost), 5_000);
-    } catch (error) {
-      if (connection === 4) throw error;
+      /** @type {Promise<string>} */
+      const host = new Promise((resolve, reject) => {
+        connection.onicecandidate = ({ candidate }) => {
+          if (candidate?.type === "host") resolve(candidate.candidate);
+        };
+        setTimeout(() => reject(new Error(`no host candidate within ${patience} ms`)), patience);
+      });
+      connection.createDataChannel("nobody");
+      await connection.setLocalDescription();
+      return await host;
+    } finally {
+      connection.close();
     }
-    await page.reload();
-    await page.evaluate(() => frazil.connected());
-  }
+  }, PATIENCE_MS);
+}
+
+/**
+ * What the page is called in its room.
+ * @param {Page} page
+ * @returns {Promise<string>}
+ */
+async function member(page) {
+  const id = await page.evaluate(() => frazil.app.member);
+  assert.ok(id, "the page is in a room");
+  return id;
 }
 
 /** @type {Server} */
@@ -97,8 +134,16 @@ for (const addresses of /** @type {Addresses[]} */ (["plain", "mdns"])) {
         const connected = ["ICE connected", "ICE completed"];
         await eventually("ICE to connect", states, (seen) => connected.some((state) => seen.includes(state)));
 
-        const local = await candidatesWithHost(page);
-        for (const line of local.filter(isHost)) assert.equal(/ \S+\.local /.test(line), addresses === "mdns", line);
+        if (addresses === "plain") {
+          await eventually(
+            "a host candidate",
+            () => signalled(page),
+            (lines) => lines.some(isHost),
+          );
+        }
+        for (const line of [await hostOfNoConnection(page), ...(await signalled(page)).filter(isHost)]) {
+          assert.equal(/ \S+\.local /.test(line), addresses === "mdns", line);
+        }
 
         // The path may have changed a moment ago, and the browser's figures may be older than that.
         const selected = async () => (await page.evaluate(() => frazil.app.refresh())).selected;
@@ -139,24 +184,19 @@ for (const addresses of /** @type {Addresses[]} */ (["plain", "mdns"])) {
         }
       });
 
+      // Whoever is not told finds out by hearing nothing, and calls that a failure.
       test("the page closes, and both sides are told", async () => {
-        const ended = peer.ended();
-        const started = Date.now();
+        const ended = peer.ended(await member(page));
         await page.locator("#close").click();
-        const end = await page.evaluate(() => frazil.ended());
-        assert.equal(end.by, "us");
-        assert.ok((await ended) - started < TOLD_WITHIN_MS, `${(await ended) - started} ms`);
-        assert.ok(Date.now() - started < TOLD_WITHIN_MS);
+        assert.equal((await page.evaluate(() => frazil.ended())).by, "us");
+        assert.equal(await ended, "them");
       });
 
       test("the other side closes, and both sides are told", async () => {
-        const ended = peer.ended();
-        const started = Date.now();
+        const ended = peer.ended(await member(page));
         await page.evaluate(() => frazil.app.askToClose());
-        const end = await page.evaluate(async () => ({ ...(await frazil.ended()), origin: performance.timeOrigin }));
-        assert.equal(end.by, "them");
-        assert.ok(end.origin + end.at - started < TOLD_WITHIN_MS, `${end.origin + end.at - started} ms`);
-        assert.ok((await ended) - started < TOLD_WITHIN_MS, `${(await ended) - started} ms`);
+        assert.equal((await page.evaluate(() => frazil.ended())).by, "them");
+        assert.equal(await ended, "us");
       });
 
       test("the page is reloaded and connects again", async () => {
@@ -195,8 +235,7 @@ describe("over the relay", () => {
 
   for (const transport of ["udp", "tcp"]) {
     test(`a path through the TURN server, which is spoken to over ${transport}`, async () => {
-      const context = await browser.newContext();
-      const page = await context.newPage();
+      const page = await emptyPage(browser);
       // The page gets only the one way to the server.
       await page.route("**/config.json", async (route) => {
         const config = await (await route.fetch()).json();
@@ -212,7 +251,7 @@ describe("over the relay", () => {
       const local = await eventually("a selected pair", relay, (local) => local !== undefined);
       assert.equal(local?.type, "relay");
       assert.equal(local?.server?.protocol, transport.toUpperCase());
-      await context.close();
+      await page.context().close();
     });
   }
 });
@@ -257,7 +296,7 @@ describe("others who may come together", () => {
       await demo.said(/second native peer: says "hello from a terminal"/);
       await second.said(/echoed what we said/);
       for (const command of ["/send 1", "/ask 1"]) second.type(command);
-      const [{ match: sent }, { match: received }] = [
+      const [sent, received] = [
         await second.said(/sent random-\d+-bytes.bin, 1048576 bytes.* SHA-256 ([0-9a-f]{64})/),
         await demo.said(/received random-\d+-bytes.bin, 1048576 bytes.* SHA-256 ([0-9a-f]{64})/),
       ];
@@ -299,8 +338,7 @@ describe("when something is wrong, the page says so", () => {
   });
 
   test("the browser cannot reach the other side at all", async () => {
-    const context = await browser.newContext();
-    const page = await context.newPage();
+    const page = await emptyPage(browser);
     // An offer that nobody answers: the member it goes to is a bare WebSocket.
     await page.route("**/config.json", async (route) => {
       const config = await (await route.fetch()).json();

@@ -97,6 +97,11 @@ class App {
     this.connect();
   }
 
+  /** What the signalling server calls us; empty before we are in a room. */
+  get member() {
+    return this.#self;
+  }
+
   /** Comes into the room anew, and so connects anew. */
   connect() {
     if (!this.#config) return;
