@@ -32,9 +32,9 @@ async function connect(task) {
   const ECHO = "is anybody there? is anybody there?";
   const SETTLED = "settled";
   /** How long a nominated path must have stood to be called the one in the end. */
-  const SETTLING_MS = 1500;
+  const SETTLING_MS = 3000;
   /** How long the last words may take. */
-  const FAREWELL_MS = 3000;
+  const FAREWELL_MS = 20_000;
 
   /** @type {{ uri: string, code: number, text: string, after_ms: number }[]} */
   const errors = [];
@@ -106,12 +106,6 @@ async function connect(task) {
   /** @param {RTCDataChannel} opened */
   const use = (opened) => {
     channel = opened;
-    const call = () => {
-      opened.send(CALL);
-      called = true;
-    };
-    if (opened.readyState === "open") call();
-    else opened.onopen = call;
     opened.onmessage = ({ data }) => {
       if (data === CALL) opened.send(ECHO);
       else if (data === ECHO) echoed ??= since();
@@ -166,6 +160,10 @@ async function connect(task) {
     }
     if (trouble !== undefined || since() > task.limit_ms) {
       return { end: { undecided: { why: trouble ?? why } }, candidates, errors };
+    }
+    if (!called && channel?.readyState === "open") {
+      called = true;
+      channel.send(CALL);
     }
     if (connected === undefined || echoed === undefined) continue;
     const now = await path();

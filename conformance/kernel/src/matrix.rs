@@ -20,6 +20,9 @@ use crate::trial::{Peers, Trial, try_cell};
 /// How many cells are tried at a time, unless told otherwise. Most of the time all of them wait.
 const LANES: usize = 12;
 
+/// The same with Chromium, which is busy when it starts.
+const CHROMIUM_LANES: usize = 2;
+
 const OPTIONS: &str = "--chromium, --json FILE, --lanes N, --repeat N, --only WORD";
 
 /// What the program was asked to do.
@@ -28,7 +31,7 @@ pub(crate) struct Options {
     /// The few cells with Chromium on one side, instead of all with two native peers.
     chromium: bool,
     json: Option<String>,
-    lanes: usize,
+    lanes: Option<usize>,
     /// How often each cell is tried.
     repeat: usize,
     /// Words that all must be in the name of a cell.
@@ -38,7 +41,7 @@ pub(crate) struct Options {
 impl Options {
     /// Reads the command line.
     pub(crate) fn parse(mut arguments: &[&str]) -> Result<Self, String> {
-        let mut options = Self { chromium: false, json: None, lanes: LANES, repeat: 1, only: Vec::new() };
+        let mut options = Self { chromium: false, json: None, lanes: None, repeat: 1, only: Vec::new() };
         loop {
             arguments = match arguments {
                 [] if options.cells().is_empty() => {
@@ -54,7 +57,7 @@ impl Options {
                     rest
                 }
                 ["--lanes", number, rest @ ..] => {
-                    options.lanes = count(number)?;
+                    options.lanes = Some(count(number)?);
                     rest
                 }
                 ["--repeat", number, rest @ ..] => {
@@ -68,6 +71,10 @@ impl Options {
                 [other, ..] => return Err(format!("{other:?} is none of {OPTIONS}")),
             };
         }
+    }
+
+    fn lanes(&self) -> usize {
+        self.lanes.unwrap_or(if self.chromium { CHROMIUM_LANES } else { LANES })
     }
 
     /// What is to be tried, and by whom.
@@ -108,7 +115,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, LabError> {
 
     let wanted = options.cells().into_iter().flat_map(|cell| [cell].repeat(options.repeat));
     let cells: Vec<(Cell, Peers, u8)> = wanted.map(|(cell, peers)| (cell, peers, number())).collect();
-    let trials = try_all(&lab, &servers, &cells, options.lanes, |trial| println!("{}", table::row(trial, &survey)));
+    let trials = try_all(&lab, &servers, &cells, options.lanes(), |trial| println!("{}", table::row(trial, &survey)));
 
     if let Some(file) = &options.json {
         let record = record(&survey, &trials, began.elapsed().as_secs_f64());

@@ -15,8 +15,11 @@ use crate::lab::{Lab, Machine, Site, address};
 use crate::servers::{OTHER_PORT, PORT};
 
 /// How long one answer is waited for, and how often it is asked for.
-const WAIT: Duration = Duration::from_millis(400);
+const ANSWER: Duration = Duration::from_secs(2);
 const TRIES: usize = 3;
+
+/// After how long without a datagram no more will come. What comes at all is under way already.
+const SILENCE: Duration = Duration::from_millis(400);
 
 /// Measures what is before one machine.
 pub(crate) fn behaviour(lab: &Lab, machine: &Machine) -> Result<Behaviour, LabError> {
@@ -111,7 +114,7 @@ const STRANGER: &[u8] = b"from an address that was never sent to";
 fn socket_of(machine: &Machine) -> Result<UdpSocket, LabError> {
     let bound = machine.namespace.enter(|| UdpSocket::bind((machine.address, 0)));
     let socket = bound.map_err(LabError::of("a socket on the machine"))?;
-    socket.set_read_timeout(Some(WAIT)).map_err(LabError::of("a time limit for a socket"))?;
+    socket.set_read_timeout(Some(SILENCE)).map_err(LabError::of("a time limit for a socket"))?;
     Ok(socket)
 }
 
@@ -119,8 +122,23 @@ fn local(socket: &UdpSocket) -> Result<SocketAddr, LabError> {
     socket.local_addr().map_err(LabError::of("a socket's own address"))
 }
 
+/// Whether a STUN server answers at once.
+pub(crate) fn answers(socket: &UdpSocket, server: (Ipv4Addr, u16)) -> Result<bool, LabError> {
+    socket.set_read_timeout(Some(SILENCE)).map_err(LabError::of("a time limit for a socket"))?;
+    Ok(ask_once(socket, server, SILENCE)?.is_some())
+}
+
 /// The address that a STUN server sees the socket at, if it answers.
 fn ask(socket: &UdpSocket, server: (Ipv4Addr, u16)) -> Result<Option<SocketAddr>, LabError> {
+    for _ in 0..TRIES {
+        if let Some(seen) = ask_once(socket, server, ANSWER)? {
+            return Ok(Some(seen));
+        }
+    }
+    Ok(None)
+}
+
+fn ask_once(socket: &UdpSocket, server: (Ipv4Addr, u16), wait: Duration) -> Result<Option<SocketAddr>, LabError> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let server = SocketAddr::from(server);
     let mut id = TransactionId([0; 12]);
@@ -129,16 +147,14 @@ fn ask(socket: &UdpSocket, server: (Ipv4Addr, u16)) -> Result<Option<SocketAddr>
     let writer = MessageWriter::new(&mut request, Class::Request, Method::BINDING, id);
     let len = writer.finish_with_fingerprint().expect("the buffer holds a header and a fingerprint");
     let mut buffer = [0; 1500];
-    for _ in 0..TRIES {
-        socket.send_to(&request[..len], server).map_err(LabError::of("to send to the STUN server"))?;
-        let end = Instant::now() + WAIT;
-        while Instant::now() < end {
-            let Some((len, from)) = next(socket, &mut buffer)? else { break };
-            let Ok(message) = Message::parse(&buffer[..len]) else { continue };
-            if from == server && message.transaction_id() == id && message.class() == Class::Success {
-                let value = message.get(AttributeType::XOR_MAPPED_ADDRESS);
-                return Ok(value.and_then(|value| xor_address(AttributeType::XOR_MAPPED_ADDRESS, value, id).ok()));
-            }
+    socket.send_to(&request[..len], server).map_err(LabError::of("to send to the STUN server"))?;
+    let end = Instant::now() + wait;
+    while Instant::now() < end {
+        let Some((len, from)) = next(socket, &mut buffer)? else { continue };
+        let Ok(message) = Message::parse(&buffer[..len]) else { continue };
+        if from == server && message.transaction_id() == id && message.class() == Class::Success {
+            let value = message.get(AttributeType::XOR_MAPPED_ADDRESS);
+            return Ok(value.and_then(|value| xor_address(AttributeType::XOR_MAPPED_ADDRESS, value, id).ok()));
         }
     }
     Ok(None)

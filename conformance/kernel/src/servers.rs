@@ -1,7 +1,7 @@
 //! The servers on the public internet: coturn, and the signalling server of the examples.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -15,6 +15,7 @@ use crate::error::LabError;
 use crate::lab::{Lab, address};
 use crate::namespace::search_path;
 use crate::peer::ServerAccess;
+use crate::probe;
 
 /// Where coturn listens for UDP and TCP.
 pub(crate) const PORT: u16 = 3478;
@@ -26,7 +27,7 @@ const USER: &str = "someone";
 const PASSWORD: &str = "a long term secret";
 
 /// How long a server may take to listen, on the slowest machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The servers, which run until this is dropped.
 pub(crate) struct Servers {
@@ -40,20 +41,38 @@ impl Servers {
     pub(crate) fn start(lab: &Lab, scratch: &Path) -> Result<Self, LabError> {
         let authority = certify(scratch)?;
         let signaling = signal(lab)?;
-        let mut coturn = start_coturn(lab, scratch)?;
-        for port in [PORT, TLS_PORT] {
-            let at = SocketAddr::from((address::SERVER, port));
-            let end = Instant::now() + PATIENCE;
+        let mut servers = Self { coturn: start_coturn(lab, scratch)?, signaling, authority };
+        servers.wait_until_all_answer(lab, scratch)?;
+        Ok(servers)
+    }
+
+    /// It opens its sockets one after the other, those for UDP not before those for TCP.
+    fn wait_until_all_answer(&mut self, lab: &Lab, scratch: &Path) -> Result<(), LabError> {
+        let end = Instant::now() + PATIENCE;
+        let mut is_late = |at: (Ipv4Addr, u16)| {
+            let has_ended = self.coturn.try_wait().is_ok_and(|status| status.is_some());
+            if !has_ended && Instant::now() <= end {
+                return Ok(());
+            }
+            let log = fs::read_to_string(scratch.join("coturn.log")).unwrap_or_default();
+            Err(LabError::Unserviceable(format!("coturn does not listen at {}: {log}", SocketAddr::from(at))))
+        };
+        for at in [(address::SERVER, PORT), (address::SERVER, TLS_PORT)] {
             while lab.public().enter(|| TcpStream::connect(at)).is_err() {
-                let ended = coturn.try_wait().is_ok_and(|status| status.is_some());
-                if ended || Instant::now() > end {
-                    let log = fs::read_to_string(scratch.join("coturn.log")).unwrap_or_default();
-                    return Err(LabError::Unserviceable(format!("coturn does not listen at {at}: {log}")));
-                }
+                is_late(at)?;
                 thread::sleep(Duration::from_millis(20));
             }
         }
-        Ok(Self { coturn, signaling, authority })
+        let socket = lab.public().enter(|| UdpSocket::bind((address::SERVER, 0)));
+        let socket = socket.map_err(LabError::of("a socket beside the servers"))?;
+        for ip in [address::SERVER, address::OTHER_SERVER] {
+            for at in [(ip, PORT), (ip, OTHER_PORT)] {
+                while !probe::answers(&socket, at)? {
+                    is_late(at)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The signalling server's WebSocket door.

@@ -21,12 +21,15 @@ use crate::lab::{Lab, Machine, Site, address};
 use crate::peer::{End, PathReport, Report, Task};
 use crate::servers::Servers;
 
-/// After how long a peer gives up. Nothing that works takes as long, on the slowest machine.
-const LIMIT: Duration = Duration::from_secs(40);
+/// After how long a peer gives up, once both are there. Nothing that works takes as long, on the slowest machine.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// After how long a peer has ended that has given up, the time until both were there included.
+const ENDED: Duration = Duration::from_secs(540);
 
 /// How long an agent tries where nothing is predicted to work: enough for everything that works elsewhere, and not the 40 s
 /// that it is by default, so that the table does not take an hour.
-const PATIENCE: Duration = Duration::from_secs(6);
+const PATIENCE: Duration = Duration::from_secs(12);
 
 /// Who tries it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -211,7 +214,7 @@ impl Running {
     }
 
     fn report(self) -> Result<Report, LabError> {
-        let text = self.output.recv_timeout(2 * LIMIT);
+        let text = self.output.recv_timeout(ENDED);
         let text = text.map_err(|_| LabError::Unserviceable("a peer does not end".to_owned()))?;
         serde_json::from_str(&text)
             .map_err(|error| LabError::Unserviceable(format!("a peer told {text:?}, which is no report: {error}")))

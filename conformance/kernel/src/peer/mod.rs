@@ -23,7 +23,7 @@ pub(crate) struct Task {
     /// How long the agent tries before it says that there is no way, and waits for servers at the most; its own defaults
     /// if not given.
     pub(crate) patience_ms: Option<u64>,
-    /// After how long the peer gives up whatever it is doing.
+    /// After how long the peer gives up whatever it is doing, from when both are there.
     pub(crate) limit_ms: u64,
 }
 

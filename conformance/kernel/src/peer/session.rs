@@ -17,10 +17,13 @@ use super::signal::{Heard, Signal};
 use super::{CandidateReport, End, PathReport, Report, ServerError, Task};
 
 /// How long a nominated path must have stood to be called the one in the end.
-const SETTLING: Duration = Duration::from_millis(1500);
+const SETTLING: Duration = Duration::from_secs(3);
+
+/// How long the other side may take to be there: it may be a browser, which starts slowly on a busy machine.
+const MEETING: Duration = Duration::from_secs(240);
 
 /// How long the last words may take.
-const FAREWELL: Duration = Duration::from_secs(2);
+const FAREWELL: Duration = Duration::from_secs(20);
 
 const LABEL: &str = "kernel";
 
@@ -31,14 +34,14 @@ const SETTLED: &str = "settled";
 
 /// Does the task.
 pub(super) async fn run(task: &Task) -> Report {
-    let limit = Instant::now() + Duration::from_millis(task.limit_ms);
     let nothing = |why: String| Report { end: End::Undecided { why }, candidates: Vec::new(), errors: Vec::new() };
-    let met = timeout_at(limit, meet(task)).await;
+    let met = timeout(MEETING, meet(task)).await;
     let signal = match met {
         Ok(Ok(signal)) => signal,
         Ok(Err(why)) => return nothing(why),
         Err(_) => return nothing("the other side never came".to_owned()),
     };
+    let limit = Instant::now() + Duration::from_millis(task.limit_ms);
     let (peer, events) = match start(task) {
         Ok(started) => started,
         Err(why) => return nothing(why),
