@@ -22,7 +22,7 @@ import { after } from "./lib/programs.mjs";
 
 const LANGUAGE = "chromium";
 /** How long all of it may take. */
-const LIMIT_MS = 30_000;
+const LIMIT_MS = 120_000;
 
 /**
  * Runs in the page.

@@ -8,7 +8,7 @@ use crate::part::Part;
 use crate::program::{End, Ended, Running};
 
 /// How long a program may take. By the contract it gives up sooner; what is left is for its start on a slow machine.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(240);
 /// How long it may go on when the other one has failed.
 const GRACE: Duration = Duration::from_secs(3);
 

@@ -2,7 +2,7 @@
 //! `cargo test -p frazil-conformance --test behaviour coturn -- --ignored`, where `turnserver` and `nft` are installed.
 
 use std::fs;
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant as Clock};
@@ -11,6 +11,7 @@ use frazil::nat::{Config, Discovery, Filtering, Hairpinning, Mapping, Unknown};
 use frazil::stun::RetransmissionConfig;
 use frazil::{Instant, Path, Protocol};
 
+use crate::answers::answers;
 use crate::machine::Machine;
 use crate::site::{Found, address};
 
@@ -43,7 +44,7 @@ impl Lab {
     fn discover(&self) -> Found {
         self.client.run(|| {
             // Nothing is lost here, so fewer requests do.
-            let retransmission = RetransmissionConfig { rto: Duration::from_millis(200), rc: 4, rm: 8 };
+            let retransmission = RetransmissionConfig { rto: Duration::from_millis(500), rc: 4, rm: 8 };
             let config = Config {
                 second_base: Some(address(SECOND_BASE)),
                 retransmission,
@@ -78,12 +79,15 @@ fn start_coturn() -> Child {
         .stderr(Stdio::null())
         .spawn()
         .expect("turnserver is installed");
-    // Its log comes late through a pipe; it listens when it takes streams.
-    let end = Clock::now() + Duration::from_secs(30);
-    for address in [SERVER, OTHER].map(address) {
-        while TcpStream::connect(address).is_err() {
-            assert!(Clock::now() < end, "turnserver does not listen at {address}");
-            thread::yield_now();
+    // Its log comes late through a pipe; it is there when each of its sockets answers.
+    let end = Clock::now() + Duration::from_secs(60);
+    let [server, other] = [SERVER, OTHER].map(address);
+    for ip in [server.ip(), other.ip()] {
+        for at in [server.port(), other.port()].map(|port| SocketAddr::new(ip, port)) {
+            while !answers(at) {
+                assert!(Clock::now() < end, "turnserver does not listen at {at}");
+                thread::yield_now();
+            }
         }
     }
     coturn

@@ -2,6 +2,7 @@
 //! `cargo test -p frazil-conformance --test turn coturn:: -- --ignored` where `turnserver` is installed and the machine
 //! lets us make network namespaces.
 
+mod answers;
 mod certificate;
 mod credentials;
 mod data;

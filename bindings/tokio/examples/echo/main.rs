@@ -27,7 +27,7 @@ use room::{News, Room};
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// How long all of it may take.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 /// The bytes of a message.
 const MESSAGE: usize = 16 * 1024;
 const LANGUAGE: &str = "rust";

@@ -68,7 +68,7 @@ fn a_quota_is_486_until_something_is_released() {
 fn it_offers_no_password_algorithms() {
     let server = Coturn::start(&[]);
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(seconds(10))).unwrap();
+    socket.set_read_timeout(Some(seconds(60))).unwrap();
     let mut buf = [0; 1000];
     let mut request = MessageWriter::new(&mut buf, Class::Request, Method::ALLOCATE, TransactionId([3; 12]));
     request.attribute(AttributeType::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
@@ -102,12 +102,12 @@ fn lent_credentials_can_be_renewed() {
     for (n, transport) in [Transport::Udp, Transport::Tcp].into_iter().enumerate() {
         let expired = Config { credentials: lent("alice", -10), ..config(&server, transport) };
         assert_eq!(Driver::new(expired).failure().code(), 401);
-        let mut driver = Driver::allocated(Config { credentials: lent("alice", 3), ..config(&server, transport) });
+        let mut driver = Driver::allocated(Config { credentials: lent("alice", 10), ..config(&server, transport) });
         let [first, second, third] = ["127.0.0.1:0", "127.0.0.2:0", "127.0.0.3:0"].map(Peer::at);
         driver.permit(first.address);
-        driver.call(|client, now| client.set_credentials(lent("alice", 60), now));
+        driver.call(|client, now| client.set_credentials(lent("alice", 600), now));
         driver.permit(second.address);
-        driver.pass(seconds(6));
+        driver.pass(seconds(13));
         driver.permit(third.address);
         // It keeps to the user who has allocated, for as long as the allocation lasts.
         assert!(server.says("error 441") > n && !driver.client.is_over());

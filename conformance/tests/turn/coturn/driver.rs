@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
 use frazil::Instant;
-use frazil::turn::{Client, Config, Event, Failure, Loss, PeerData, SendError, Sent, Transport};
+use frazil::turn::{Client, Config, Counters, Event, Failure, Loss, PeerData, SendError, Sent, Transport};
 use rustls::ClientConfig;
 
 use super::socket::{Read, Socket};
@@ -92,9 +92,17 @@ impl Driver {
         Ok(())
     }
 
-    /// Drives until it is so, for half a minute at most.
+    /// What was ignored that should not have come. That an answer took so long that it was asked for again, and then came
+    /// twice, says only that the machine is busy.
+    pub(crate) fn ignored(&self) -> Counters {
+        let mut counters = self.client.counters();
+        counters.unmatched = 0;
+        counters
+    }
+
+    /// Drives until it is so, for two minutes at most.
     pub(crate) fn until(&mut self, mut is_so: impl FnMut(&Self) -> bool) {
-        let end = Clock::now() + seconds(30);
+        let end = Clock::now() + seconds(120);
         loop {
             self.drain();
             if is_so(self) {

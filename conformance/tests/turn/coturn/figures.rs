@@ -20,8 +20,8 @@ const PAYLOAD: [u8; 1200] = [0x5A; 1200];
 /// So many datagrams may be under way. More would overrun sockets.
 const WINDOW: u64 = 64;
 
-/// What has not arrived after this will not.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// What has not arrived after this will not. Where it is only seen to work, the machine may be busy with other things.
+const PATIENCE: Duration = Duration::from_millis(if cfg!(debug_assertions) { 20_000 } else { 200 });
 
 #[test]
 #[ignore = "needs turnserver"]

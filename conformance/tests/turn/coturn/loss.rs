@@ -1,10 +1,11 @@
 //! Allocations that are lost.
 
+use frazil::stun::RetransmissionConfig;
 use frazil::turn::{Config, Failure, Loss, Transport};
 
 use super::driver::{Driver, Surroundings};
 use super::{Coturn, Peer, TRANSPORTS, config, of_all_transports};
-use crate::site::credentials;
+use crate::site::{credentials, seconds};
 
 /// Killed and started again in mid-session: it is noticed, and who asks anew is served.
 #[test]
@@ -41,8 +42,12 @@ fn a_restarted_server_is_noticed() {
 #[ignore = "needs turnserver"]
 fn a_dead_server_is_noticed() {
     let server = Coturn::start(&[]);
-    let surroundings = Surroundings { haste: 100, ..Surroundings::default() };
-    let mut driver = Driver::within(config(&server, Transport::Udp), surroundings);
+    let surroundings = Surroundings { haste: 25, ..Surroundings::default() };
+    // A request is given up after six seconds of ours, and so is the refresh that then asks whether anybody is there. The
+    // allocation would last for 24.
+    let retransmission = RetransmissionConfig { rto: seconds(10), rc: 4, rm: 8 };
+    let config_here = Config { retransmission, ..config(&server, Transport::Udp) };
+    let mut driver = Driver::within(config_here, surroundings);
     driver.wait_for_allocation();
     let plan = server.kill();
     driver.call(|client, now| client.permit("127.0.0.9".parse().unwrap(), now)).unwrap();

@@ -17,11 +17,11 @@ impl Peer {
 
     pub(crate) fn at(address: &str) -> Self {
         let socket = UdpSocket::bind(address).unwrap();
-        socket.set_read_timeout(Some(seconds(10))).unwrap();
+        socket.set_read_timeout(Some(seconds(60))).unwrap();
         Self { address: socket.local_addr().unwrap(), socket }
     }
 
-    /// The next datagram that comes within ten seconds, and from where.
+    /// The next datagram that comes within a minute, and from where.
     pub(crate) fn receive(&self) -> (SocketAddr, Vec<u8>) {
         let mut buf = [0; 2000];
         let (len, from) = self.socket.recv_from(&mut buf).expect("a datagram");

@@ -6,13 +6,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant as Clock};
 
-use frazil::stun::{Class, MessageWriter, Method, TransactionId};
 use frazil::turn::Transport;
 
+use super::answers::answers;
 use super::certificate::Certificate;
 
 /// How long coturn may take to start on a machine that has much else to do.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What it says of each allocation that is no more.
 pub(crate) const RELEASED: &str = ": delete: realm=";
@@ -181,15 +181,6 @@ impl Drop for Coturn {
         }
         let _ = std::fs::remove_dir_all(&self.folder);
     }
-}
-
-/// Whether a STUN server answers there within 50 ms.
-fn answers(at: SocketAddr) -> bool {
-    let mut buf = [0; 100];
-    let socket = UdpSocket::bind(SocketAddr::new(any(at.is_ipv4()), 0)).unwrap();
-    socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-    let len = MessageWriter::new(&mut buf, Class::Request, Method::BINDING, TransactionId([7; 12])).finish().unwrap();
-    socket.send_to(&buf[..len], at).is_ok() && socket.recv_from(&mut buf).is_ok()
 }
 
 /// The unspecified address of a family.
