@@ -142,16 +142,17 @@ impl Running {
             }
             str0m::Event::ChannelOpen(engine_id, _) => self.take_open(engine_id, channels, inbox),
             str0m::Event::ChannelData(data) => self.take_message(data, channels, inbox),
-            str0m::Event::ChannelBufferedAmountLow(engine_id) => {
+            str0m::Event::ChannelBufferedAmountLow(engine_id) => match channels.by_engine_id(engine_id) {
                 // `str0m` counts the announcement of the channel, too.
-                if let Some(entry) = channels.by_engine_id(engine_id)
-                    && entry.state == State::Open
-                    && entry.used
-                {
+                Some(entry) if entry.state == State::Open && entry.used => {
                     entry.refused = None;
                     inbox.push(Event::BufferedAmountLow(entry.id));
                 }
-            }
+                Some(entry) if entry.state == State::Closing && self.engine.buffered_amount(engine_id) == 0 => {
+                    self.engine.close_channel(engine_id);
+                }
+                _ => {}
+            },
             str0m::Event::ChannelClose(engine_id) => {
                 if let Some(id) = channels.by_engine_id(engine_id).map(|entry| entry.id) {
                     channels.remove(id);

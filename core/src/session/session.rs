@@ -319,7 +319,12 @@ impl Session {
             (Stage::Running(running), Some(engine_id)) => {
                 entry.state = State::Closing;
                 entry.unread = Unread::new(None);
-                running.engine.close_channel(engine_id);
+                if running.engine.buffered_amount(engine_id) > 0 {
+                    // What `str0m` has closed is gone for it, delivered or not. `Running` closes it when all is.
+                    running.engine.set_buffered_amount_low_threshold(engine_id, 0);
+                } else {
+                    running.engine.close_channel(engine_id);
+                }
                 self.advance(now);
             }
             _ => {

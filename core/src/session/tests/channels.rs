@@ -364,6 +364,10 @@ fn low_water_is_reported_on_the_way_down_only() {
     }
 }
 
+fn say(world: &mut World, side: usize, channel: ChannelId) -> Result<(), SendError> {
+    world.sides[side].send(channel, MessageKind::Text, b"more", world.now)
+}
+
 #[test]
 fn closing_a_channel_delivers_what_was_sent_and_is_seen_by_both() {
     for seed in 0..4 {
@@ -377,9 +381,11 @@ fn closing_a_channel_delivers_what_was_sent_and_is_seen_by_both() {
             }
             world.sides[A].close_channel(ours, world.now);
             world.pump(A);
-            assert!(world.channel_closed(A, ours));
-            world.run_until(120 * SECOND, |world| world.channel_closed(B, theirs));
+            assert!(!world.channel_closed(A, ours), "who leaves at this event would lose what is on its way");
+            assert_eq!(say(&mut world, A, ours), Err(SendError::Closed(ours)));
+            world.run_until(120 * SECOND, |world| world.channel_closed(A, ours));
             assert_eq!(world.texts(B, theirs), texts);
+            world.run_until(120 * SECOND, |world| world.channel_closed(B, theirs));
             let end = world.events[B].iter().position(|event| *event == Event::ChannelClosed(theirs));
             assert_eq!(end, Some(world.events[B].len() - 1), "nothing comes after the end");
             let stays_there = world.accepted(B).unwrap();
