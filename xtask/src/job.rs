@@ -12,8 +12,10 @@ use crate::process::kill_tree;
 use crate::transcript::Transcript;
 
 /// How long a command may take unless it says otherwise. A hung test must become a failed one.
-const DEFAULT_LIMIT: Duration = Duration::from_secs(25 * 60);
-/// How long to wait for the last lines of a command that has ended but whose output something holds open.
+const DEFAULT_LIMIT: Duration = Duration::from_secs(80 * 60);
+/// How long it may say nothing. What still compiles, or tests, on a slow machine says so now and then.
+const DEFAULT_SILENCE: Duration = Duration::from_secs(25 * 60);
+/// How long to wait for the next line of a command that has ended but whose output something holds open.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// A command about to be run.
@@ -21,6 +23,7 @@ pub(crate) struct Job {
     label: String,
     command: Command,
     limit: Duration,
+    silence: Duration,
     keep: fn(&str) -> bool,
 }
 
@@ -40,7 +43,9 @@ impl Job {
         command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // The output is read by a program first and by people second.
         command.env("NO_COLOR", "1").env("FORCE_COLOR", "0").env("CARGO_TERM_COLOR", "never");
-        Self { label: label.into(), command, limit: DEFAULT_LIMIT, keep: |_| true }
+        // One hiccup of the network is no reason to fail.
+        command.env("CARGO_NET_RETRY", "10").env("npm_config_fetch_retries", "5");
+        Self { label: label.into(), command, limit: DEFAULT_LIMIT, silence: DEFAULT_SILENCE, keep: |_| true }
     }
 
     pub(crate) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
@@ -92,30 +97,43 @@ impl Job {
         };
 
         let deadline = Instant::now() + self.limit;
-        let mut ended: Option<(ExitStatus, Instant)> = None;
+        let mut heard_at = Instant::now();
+        let mut ended: Option<ExitStatus> = None;
         let mut killed = false;
         loop {
             match lines.recv_timeout(Duration::from_millis(100)) {
-                Ok(line) if (self.keep)(&line) => keep(&line),
-                Ok(_) => {}
+                Ok(line) => {
+                    heard_at = Instant::now();
+                    if (self.keep)(&line) {
+                        keep(&line);
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) if ended.is_some() => break,
                 // Its output is closed, it itself is not yet gone.
                 Err(RecvTimeoutError::Disconnected) => thread::sleep(Duration::from_millis(10)),
             }
             if ended.is_none() {
-                ended = child.try_wait().ok().flatten().map(|status| (status, Instant::now()));
+                ended = child.try_wait().ok().flatten();
+                if ended.is_some() {
+                    heard_at = Instant::now();
+                }
             }
-            if ended.is_some_and(|(_, at)| at.elapsed() > GRACE) {
+            let is_late = Instant::now() > deadline;
+            if ended.is_some() && (heard_at.elapsed() > GRACE || is_late) {
                 break;
             }
-            if !killed && ended.is_none() && Instant::now() > deadline {
+            let is_silent = heard_at.elapsed() > self.silence;
+            if !killed && ended.is_none() && (is_late || is_silent) {
                 killed = true;
                 kill_tree(&mut child);
-                keep(&format!("killed: it had not ended after {} s", self.limit.as_secs()));
+                keep(&match is_late {
+                    true => format!("killed: it had not ended after {} s", self.limit.as_secs()),
+                    false => format!("killed: it had said nothing for {} s", self.silence.as_secs()),
+                });
             }
         }
-        let status = ended.expect("the loop ends only after the command has").0;
+        let status = ended.expect("the loop ends only after the command has");
         if !status.success() && !killed {
             keep(&format!("ended with {status}"));
         }
@@ -183,7 +201,10 @@ mod tests {
     #[test]
     fn what_hangs_is_killed_and_what_is_left_behind_is_not_waited_for() {
         let finished = shell("echo begun; sleep 600").limit(Duration::from_millis(200)).run();
-        assert!(!finished.success && finished.output.contains("killed"), "{}", finished.output);
+        assert!(!finished.success && finished.output.contains("killed: it had not ended"), "{}", finished.output);
+        let job = Job { silence: Duration::from_millis(200), ..shell("echo begun; sleep 600") };
+        let finished = job.run();
+        assert!(!finished.success && finished.output.contains("killed: it had said nothing"), "{}", finished.output);
         // A child that outlives its parent and holds the pipe.
         let finished = shell("sleep 20 & echo done").run();
         assert!(finished.success && finished.output.contains("done"));

@@ -26,7 +26,15 @@ const MAVEN: &str = "maven";
 pub(crate) fn maven(label: &str, repository: &Repository, folder: &str) -> Job {
     let mut packages = OsString::from("-Dmaven.repo.local=");
     packages.push(repository.tools().join("maven"));
+    // By itself Maven 3 asks again after neither a refused connection, nor an unknown host, nor an error of the server.
+    let patience = [
+        "-Dmaven.wagon.http.retryHandler.class=default",
+        "-Dmaven.wagon.http.retryHandler.count=5",
+        "-Dmaven.wagon.http.retryHandler.nonRetryableClasses=javax.net.ssl.SSLPeerUnverifiedException",
+        "-Dmaven.wagon.http.serviceUnavailableRetryStrategy.class=standard",
+    ];
     Job::new(label, "mvn", &repository.root().join(folder))
+        .args(patience)
         .args(["--batch-mode", "--no-transfer-progress", "-Dstyle.color=never", "-Dkotlin.compiler.daemon=false"])
         .arg(packages)
 }

@@ -5,6 +5,7 @@ mod border_cost;
 mod cargo_tool;
 mod counts;
 mod demo;
+mod download;
 mod failure;
 mod fuzz;
 mod job;
@@ -40,6 +41,7 @@ cargo xtask <command>
   test [STEP…] [--seconds N]     sets up and runs everything, or the steps whose names contain one of the words;
        [--list]                  N is the time for each fuzz target (60); --list only names the steps
   setup                          only installs what `test` needs
+  advisories                     fails if a dependency has a known hole; `test` only tells
   nat-matrix [--peers]           every pair of network kinds with every set of servers, in virtual time; fails if a cell
        [--json F] [--svg F]      is not as it must be; writes to target/nat-matrix.* unless told otherwise; --peers puts
                                  other implementations beside and counts instructions
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
     let result = match arguments.next().as_deref() {
         Some("demo") => demo::run(&repository, arguments.collect()),
         Some("test") => suite::run(&repository, arguments.collect()),
+        Some("advisories") => suite::check_advisories(&repository, arguments.collect()),
         Some("setup") => suite::set_up(&repository, arguments.collect()),
         Some("nat-matrix") => nat_matrix::run(&repository, arguments.collect()),
         Some("border-cost") => border_cost::run(&repository, arguments.collect()),

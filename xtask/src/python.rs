@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::{env, fs};
 
 use crate::counts::Counts;
+use crate::download::{self, with_patience};
 use crate::failure::Failure;
 use crate::job::Job;
 use crate::repository::Repository;
@@ -79,10 +80,23 @@ pub(crate) fn install_package(label: &str, repository: &Repository, place: &str)
 
 /// Installs the pinned tools in an environment too.
 pub(crate) fn install_tools(label: &str, repository: &Repository, python: &Path) -> Result<(), Failure> {
-    let pip = ["-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "--requirement"];
+    let pip = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--retries",
+        "10",
+        "--require-hashes",
+        "--only-binary",
+        ":all:",
+        "--requirement",
+    ];
     let requirements = repository.root().join(REQUIREMENTS);
-    let filled = Job::new(label, python, repository.root()).args(pip).arg(requirements).run();
-    if filled.success { Ok(()) } else { Err(Failure::of("the Python tools", &filled)) }
+    with_patience(download::PAUSE, "the Python tools", || {
+        let filled = Job::new(label, python, repository.root()).args(pip).arg(&requirements).run();
+        if filled.success { Ok(()) } else { Err(Failure::of("the Python tools", &filled)) }
+    })
 }
 
 /// The package as it is installed: its tests, its types, its style.

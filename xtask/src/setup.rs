@@ -6,10 +6,12 @@ use std::fs;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::cargo_tool::CargoTool;
+use crate::download::{self, with_patience};
 use crate::failure::Failure;
-use crate::job::Job;
+use crate::job::{Finished, Job};
 use crate::kotlin;
 use crate::node;
 use crate::python;
@@ -78,12 +80,13 @@ impl Need {
 
     /// Builds or fetches it, now that its Debian packages are there.
     fn install(self, repository: &Repository) -> Result<(), Failure> {
+        let fetch = |what, fetch: &dyn Fn() -> Result<(), Failure>| with_patience(download::PAUSE, what, fetch);
         match self {
-            Self::Tool(tool) => tool.install("setup", repository),
-            Self::Node => node::install("setup", repository),
-            Self::NodeModules { folder } => install_node_modules(repository, folder),
+            Self::Tool(tool) => fetch(tool.name(), &|| tool.install("setup", repository)),
+            Self::Node => fetch("Node", &|| node::install("setup", repository)),
+            Self::NodeModules { folder } => fetch(folder, &|| install_node_modules(repository, folder)),
             Self::Python => python::install("setup", repository),
-            Self::Swift => swift::install("setup", repository),
+            Self::Swift => fetch("Swift", &|| swift::install("setup", repository)),
             Self::Program { .. } | Self::Kotlin => {
                 let packages = self.missing_packages().join(", ");
                 Err(Failure::unexplained(format!("{packages} is installed and its program still missing")))
@@ -117,11 +120,19 @@ pub(crate) struct Setup<'a> {
     known: BTreeMap<Need, Result<(), Unmet>>,
     installer: Installer,
     package_lists_are_fresh: bool,
+    /// Between two tries to fetch packages.
+    pause: Duration,
 }
 
 impl<'a> Setup<'a> {
     pub(crate) fn new(repository: &'a Repository) -> Self {
-        Self { repository, known: BTreeMap::new(), installer: Installer::find(), package_lists_are_fresh: false }
+        Self {
+            repository,
+            known: BTreeMap::new(),
+            installer: Installer::find(),
+            package_lists_are_fresh: false,
+            pause: download::PAUSE,
+        }
     }
 
     /// Meets all of `needs`, or says which one it cannot.
@@ -169,20 +180,21 @@ impl<'a> Setup<'a> {
             Job::new("setup", words[0], self.repository.root())
                 .args(&words[1..])
                 .args(["--quiet", "--yes"])
+                .args(swift::APT_PATIENCE)
                 .args(arguments)
                 .keep(|line| line.starts_with("E:") || line.starts_with("W:") || line.starts_with("Setting up"))
                 .run()
         };
+        let failed = |finished| Failure::of(format!("apt-get could not install {listed}"), &finished);
+        let done = |finished: Finished| if finished.success { Ok(()) } else { Err(failed(finished)) };
         if !self.package_lists_are_fresh {
-            self.package_lists_are_fresh = apt_get(&["update"]).success;
+            // Some lists are better than none: what is installed may be on them.
+            let updated = with_patience(self.pause, "a list of packages", || done(apt_get(&["update"])));
+            self.package_lists_are_fresh = updated.is_ok();
         }
         let mut install = vec!["install", "--no-install-recommends"];
         install.extend(packages);
-        let finished = apt_get(&install);
-        if finished.success {
-            return Ok(());
-        }
-        Err(Unmet::Broken(Failure::of(format!("apt-get could not install {listed}"), &finished)))
+        with_patience(self.pause, &listed, || done(apt_get(&install))).map_err(Unmet::Broken)
     }
 }
 
@@ -260,7 +272,7 @@ mod tests {
     const NONSENSE: Need = Need::program(&["no-such-program-anywhere"]);
 
     fn setup(repository: &Repository) -> Setup<'_> {
-        Setup { installer: Installer::None("nobody may"), ..Setup::new(repository) }
+        Setup { installer: Installer::None("nobody may"), pause: Duration::ZERO, ..Setup::new(repository) }
     }
 
     #[test]
@@ -279,7 +291,8 @@ mod tests {
         let repository = Repository::here();
         // Stands where `sudo` would: the one package cannot be installed, the other can, and does not help.
         let refusal = vec!["sh", "-c", "case $* in *program-anywhere*) exit 1 ;; esac"];
-        let mut setup = Setup { installer: Installer::Prefix(refusal), ..Setup::new(&repository) };
+        let installer = Installer::Prefix(refusal);
+        let mut setup = Setup { installer, pause: Duration::ZERO, ..Setup::new(&repository) };
         let _ = setup.meet(&[NONSENSE, ANOTHER]);
         let mut why = |need| setup.meet(&[need]).map_err(|unmet| unmet.to_string());
         assert_eq!(why(NONSENSE), Err("apt-get could not install no-such-program-anywhere".to_owned()));

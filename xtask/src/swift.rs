@@ -14,6 +14,10 @@ use crate::setup::find_program;
 const IN_CHROOT: &str = "xtask/in-chroot.sh";
 const SUITE: &str = "trixie";
 const DEBOOTSTRAP: &[&str] = &["debootstrap"];
+/// `apt-get` asks again, and says so where lists could not be fetched.
+pub(crate) const APT_PATIENCE: &[&str] = &["-o", "Acquire::Retries=5", "-o", "APT::Update::Error-Mode=any"];
+/// What the Debian takes on the disk, in MiB, with some room.
+const SPACE_MIB: u64 = 3500;
 /// Swift with its package manager and formatter, what it links with, and what its package manager calls.
 const PACKAGES: &[&str] = &["swiftlang", "libc6-dev", "g++", "git", "ca-certificates", "tzdata"];
 
@@ -48,7 +52,31 @@ pub(crate) fn is_installed(repository: &Repository) -> bool {
 /// Why this machine cannot have it.
 pub(crate) fn cannot_be_made() -> Option<String> {
     let no_archive = || "Swift comes from Debian, and this machine's apt knows no archive of it".to_owned();
-    cannot_run().or_else(|| mirror().is_none().then(no_archive))
+    cannot_run().or_else(|| mirror().is_none().then(no_archive)).or_else(|| has_no_place(&Repository::here()))
+}
+
+/// Why the folder of the tools cannot hold it: debootstrap makes devices in it, and runs programs of it.
+fn has_no_place(repository: &Repository) -> Option<String> {
+    // The nearest folder that is there.
+    let place = repository.tools();
+    let place = place.ancestors().find(|folder| folder.is_dir())?;
+    let tell = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).arg(place).stderr(Stdio::null()).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let options = tell("findmnt", &["--noheadings", "--output", "OPTIONS", "--target"]);
+    let free = tell("df", &["--block-size=1M", "--output=avail"]);
+    unfit(options.as_deref().unwrap_or_default(), free.as_deref().unwrap_or_default())
+}
+
+/// What `findmnt` and `df` say against a place. Where they say nothing, it is tried.
+fn unfit(options: &str, free: &str) -> Option<String> {
+    if let Some(option) = options.trim().split(',').find(|option| ["nodev", "noexec"].contains(option)) {
+        return Some(format!("Swift comes in a Debian of its own, and target/ is mounted with {option}"));
+    }
+    let free: u64 = free.lines().last()?.trim().parse().ok()?;
+    (free < SPACE_MIB)
+        .then(|| format!("Swift comes in a Debian of its own of {SPACE_MIB} MiB, and target/ has room for {free}"))
 }
 
 /// Why nothing could run in it even if it were there.
@@ -89,7 +117,7 @@ pub(crate) fn install(label: &str, repository: &Repository) -> Result<(), Failur
 
     let apt_get = |arguments: &[&str]| {
         let words = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", "--yes"];
-        let job = job(label, repository, "", words).args(arguments);
+        let job = job(label, repository, "", words).args(APT_PATIENCE).args(arguments);
         check("apt-get for Swift", &job.keep(|line| line.starts_with("E:") || line.starts_with("W:")).run())
     };
     apt_get(&["update"])?;
@@ -153,6 +181,15 @@ fn apt_settings() -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_must_take_devices_programs_and_much() {
+        let enough = " Avail\n26624\n";
+        assert_eq!(unfit("rw,relatime\n", enough), None);
+        assert_eq!(unfit("", ""), None);
+        assert!(unfit("rw,nosuid,nodev\n", enough).unwrap().contains("nodev"));
+        assert!(unfit("rw,relatime\n", " Avail\n  900\n").unwrap().contains("900"));
+    }
 
     #[test]
     fn the_archive_is_that_of_the_systems_own_suite() {
