@@ -19,6 +19,7 @@ pub(crate) const NEEDS: &[Need] = &[
     Need::Program { any_of: &["ip"], package: "iproute2" },
     Need::Program { any_of: &["nft"], package: "nftables" },
     Need::Program { any_of: &["turnserver"], package: "coturn" },
+    Need::Lab,
 ];
 
 /// The same with a browser on one side.
@@ -27,6 +28,7 @@ pub(crate) const CHROMIUM_NEEDS: &[Need] = &[
     NEEDS[1],
     NEEDS[2],
     NEEDS[3],
+    NEEDS[4],
     Need::Program { any_of: CHROMIUM, package: "chromium" },
     Need::program(&["npm"]),
     Need::Node,

@@ -25,6 +25,10 @@ pub(crate) enum Need {
     Program { any_of: &'static [&'static str], package: &'static str },
     /// The right to make a network namespace, which no package gives.
     NetworkNamespace,
+    /// The right to have routers in such namespaces: links, forwarding, and the NAT of `nft`.
+    Routers,
+    /// The same in a namespace of processes too, with a `/run` of its own.
+    Lab,
     /// A cargo subcommand of the version that the project pins.
     Tool(CargoTool),
     /// Node that is new enough.
@@ -49,6 +53,11 @@ impl Need {
         match self {
             Self::Program { any_of, .. } => any_of.iter().any(|program| find_program(program).is_some()),
             Self::NetworkNamespace => may_make_network_namespaces(),
+            Self::Routers => may_do(&["--net"], ROUTER),
+            Self::Lab => {
+                let flags = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
+                may_do(&flags, &["mount -t tmpfs none /run && mkdir /run/frazil", ROUTER].join(" && "))
+            }
             Self::Tool(tool) => tool.is_installed(repository),
             Self::Node => node::is_new_enough(repository),
             Self::NodeModules { folder } => node_modules_are_fresh(&repository.root().join(folder)),
@@ -62,6 +71,13 @@ impl Need {
     fn unavailable(self) -> Option<String> {
         match self {
             Self::NetworkNamespace => Some("this machine does not let us make a network namespace".to_owned()),
+            Self::Routers => {
+                Some("this machine does not let us have routers with NAT in network namespaces".to_owned())
+            }
+            Self::Lab => Some(
+                "this machine does not let us have routers with NAT in namespaces of network, mounts and processes"
+                    .to_owned(),
+            ),
             Self::Swift => swift::cannot_be_made(),
             _ => None,
         }
@@ -74,7 +90,8 @@ impl Need {
             Self::Python => python::missing_packages(),
             Self::Kotlin => kotlin::missing_packages(),
             Self::Swift => swift::missing_packages(),
-            Self::NetworkNamespace | Self::Tool(_) | Self::Node | Self::NodeModules { .. } => &[],
+            Self::NetworkNamespace | Self::Routers | Self::Lab => &[],
+            Self::Tool(_) | Self::Node | Self::NodeModules { .. } => &[],
         }
     }
 
@@ -91,7 +108,9 @@ impl Need {
                 let packages = self.missing_packages().join(", ");
                 Err(Failure::unexplained(format!("{packages} is installed and its program still missing")))
             }
-            Self::NetworkNamespace => Err(Failure::unexplained("a network namespace cannot be installed")),
+            Self::NetworkNamespace | Self::Routers | Self::Lab => {
+                Err(Failure::unexplained("a network namespace cannot be installed"))
+            }
         }
     }
 }
@@ -240,7 +259,27 @@ fn succeeds(program: &str, arguments: &[&str]) -> bool {
 
 /// As root, or where the system lets anyone be root in a namespace.
 fn may_make_network_namespaces() -> bool {
-    succeeds("unshare", &["--net", "true"]) || succeeds("unshare", &["--user", "--map-root-user", "--net", "true"])
+    may_do(&["--net"], "true")
+}
+
+/// A little of each thing that the routers of the tests are made of.
+const ROUTER: &str = "PATH=$PATH:/usr/sbin:/sbin
+    ip link add lan type bridge && ip link add wan type veth peer name inside && ip link set inside master lan &&
+    echo 1 >/proc/sys/net/ipv4/ip_forward &&
+    nft 'table ip router {
+        map asked { type inet_service : ipv4_addr; flags dynamic,timeout; timeout 2m; size 100; }
+        chain remember { type filter hook prerouting priority -150; update @asked { udp sport : ip saddr }; }
+        chain inward { type nat hook prerouting priority -100; iifname wan meta l4proto udp dnat to udp dport map @asked; }
+        chain outward { type nat hook postrouting priority 100; oifname wan masquerade random,fully-random; }
+        chain through { type filter hook forward priority 0; ct status dnat accept; ct state new drop; }
+    }'";
+
+/// Whether a shell may do that in namespaces that `unshare` makes.
+fn may_do(namespaces: &[&str], script: &str) -> bool {
+    [&[][..], &["--user", "--map-root-user"]].iter().any(|own| {
+        let words = [own, namespaces, &["sh", "-ec", script]].concat();
+        succeeds("unshare", &words)
+    })
 }
 
 /// The copy of the lock file that the installed modules were made from.

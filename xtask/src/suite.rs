@@ -63,6 +63,7 @@ const COTURN_NEEDS: &[Need] = &[
     Need::Program { any_of: &["ip"], package: "iproute2" },
     Need::Program { any_of: &["turnserver"], package: "coturn" },
     Need::Program { any_of: &["nft"], package: "nftables" },
+    Need::Routers,
 ];
 
 /// The suite runs in a network namespace of its own, which `unshare` makes and `ip` furnishes.
