@@ -137,9 +137,10 @@ async function connect(task) {
     say({ type: "description", description: peer.localDescription });
   }
 
+  /** @returns {Promise<Map<string, any>>} */
+  const statistics = async () => new Map(/** @type {any} */ (await peer.getStats()));
   const path = async () => {
-    /** @type {Map<string, any>} */
-    const stats = new Map(/** @type {any} */ (await peer.getStats()));
+    const stats = await statistics();
     const all = [...stats.values()];
     const transport = all.find(({ type }) => type === "transport");
     const pair = stats.get(transport?.selectedCandidatePairId);
@@ -148,11 +149,12 @@ async function connect(task) {
     return { local, remote, nominated: pair.nominated };
   };
 
+  let counted = "";
   let stood = "";
   let stoodSince = 0;
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, 50));
-    const words = `called ${called}, echoed ${echoed}, settled ${saidSettled}`;
+    const words = `${counted}, called ${called}, echoed ${echoed}, settled ${saidSettled}`;
     const why = `${peer.connectionState}, channel ${channel?.readyState}, ${words}`;
     if (peer.connectionState === "connected") connected ??= since();
     if (peer.connectionState === "failed") {
@@ -161,9 +163,14 @@ async function connect(task) {
     if (trouble !== undefined || since() > task.limit_ms) {
       return { end: { undecided: { why: trouble ?? why } }, candidates, errors };
     }
-    if (!called && channel?.readyState === "open") {
-      called = true;
-      channel.send(CALL);
+    if (channel?.readyState === "open" && echoed === undefined) {
+      // To the page a channel of the other side's is open from the first; what it sends before it is so below is lost.
+      const below = [...(await statistics()).values()].find(({ type }) => type === "data-channel");
+      counted = `${below?.state} below, ${below?.messagesSent} sent, ${below?.messagesReceived} received`;
+      if (!called && below?.state === "open") {
+        called = true;
+        channel.send(CALL);
+      }
     }
     if (connected === undefined || echoed === undefined) continue;
     const now = await path();
