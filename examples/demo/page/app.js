@@ -315,7 +315,7 @@ class App {
     }
     if (channel.protocol !== CHAT_PROTOCOL) return channel.close();
     if (channel.readyState === "connecting") this.#note("chat", "connecting");
-    this.#conversation = new Conversation(channel, browserName(), {
+    this.#conversation = new Conversation(channel, browserName(), () => session.carries(channel), {
       state: (state) => {
         this.#note("chat", state);
         if (state === "open") this.#open(session);

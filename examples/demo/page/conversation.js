@@ -24,18 +24,22 @@ export class Conversation {
   /**
    * @param {RTCDataChannel} channel
    * @param {string} name
+   * @param {() => Promise<void>} carries resolves when the open channel carries what is sent
    * @param {Handlers} handlers
    */
-  constructor(channel, name, handlers) {
+  constructor(channel, name, carries, handlers) {
     this.#channel = channel;
-    const opened = () => {
+    const opened = async () => {
+      await carries();
+      // Where it was closed in the meantime, that has been told.
+      if (channel.readyState !== "open") return;
       this.#send({ type: "hello", name, kind: "page" });
       handlers.state(channel.readyState);
     };
     channel.onclosing = () => handlers.state("closing");
     channel.onclose = () => handlers.state("closed");
     channel.onmessage = ({ data }) => this.#receive(data, handlers);
-    if (channel.readyState === "open") queueMicrotask(opened);
+    if (channel.readyState === "open") opened();
     else channel.onopen = opened;
   }
 

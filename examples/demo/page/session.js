@@ -88,6 +88,23 @@ export class Session {
     return this.#pc.createDataChannel(label, { protocol });
   }
 
+  /**
+   * Resolves when a channel that is open carries what is sent. To the page a channel of the other side's is open from the
+   * first, and what it sends before the browser's own part has followed Chromium drops without a word. The statistics tell.
+   * @param {RTCDataChannel} channel
+   */
+  async carries(channel) {
+    while (channel.readyState === "open") {
+      const reports = [...(await this.#pc.getStats()).values()];
+      const own = reports.find(
+        (report) => report.type === "data-channel" && report.dataChannelIdentifier === channel.id,
+      );
+      // Where the browser keeps no statistics of channels there is nothing to wait for.
+      if (!own || own.state === "open") return;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
   /** @param {Description} description */
   takeDescription(description) {
     this.#inTurn(async () => {
