@@ -9,7 +9,7 @@ use frazil::jsep::{Description, TrickledCandidate};
 use frazil::peer::{ConnectionState, Failure, SessionFailure};
 use frazil_tokio::{Channel, ConnectError, Event, Events, InterfacePolicy, Peer};
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -19,6 +19,14 @@ fn dual_stack() -> frazil_tokio::Builder {
         interface.address == Ipv4Addr::LOCALHOST || interface.address == Ipv6Addr::LOCALHOST
     };
     Peer::builder().interfaces(InterfacePolicy { loopback: true, link_local: false, filter: Some(Arc::new(filter)) })
+}
+
+/// How many of the two the machine has: not every one has IPv6.
+fn families() -> usize {
+    [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)]
+        .into_iter()
+        .filter(|address| std::net::UdpSocket::bind((*address, 0)).is_ok())
+        .count()
 }
 
 /// The description as one that trickles would have sent it, and what is to be trickled, the end at the end.
@@ -55,9 +63,9 @@ async fn of_two_families_pairs_are_formed_within_each_and_the_better_one_is_used
         let addresses = |peer: &Peer| -> BTreeSet<SocketAddr> {
             peer.local_candidates().iter().map(|local| local.candidate.address).collect()
         };
-        assert_eq!(addresses(peer).len(), 2);
+        assert_eq!(addresses(peer).len(), families());
         let pairs = peer.pairs();
-        assert_eq!(pairs.len(), 2, "{pairs:?}");
+        assert_eq!(pairs.len(), families(), "{pairs:?}");
         for pair in &pairs {
             assert_eq!(pair.local.base.is_ipv6(), pair.remote.address.is_ipv6());
             assert!(addresses(other).contains(&pair.remote.address));
