@@ -5,7 +5,7 @@ import FrazilNative
 public struct FrazilError: Error, Equatable, Sendable {
     /// What kind of thing is wrong.
     public enum Reason: String, CaseIterable, Sendable {
-        /// The peer or connection is closed.
+        /// The peer or connection is closed, or the channel, now or as it waits.
         case closed
         /// The core has broken down, in this call or an earlier one. That is a fault of ours; the peer is of no use any
         /// more.
@@ -20,7 +20,7 @@ public struct FrazilError: Error, Equatable, Sendable {
         case invalidCandidate = "invalid-candidate"
         /// The channel cannot be made.
         case invalidChannel = "invalid-channel"
-        /// The message cannot be sent: the channel is closed or not open, or the message is too long.
+        /// The message cannot be sent: it is too long, or a ``Peer``'s channel is not open yet.
         case notSent = "not-sent"
         /// The operating system refuses what was asked of it.
         case system

@@ -267,13 +267,20 @@ public final class Peer: Sendable {
         try guarded { try native.setBufferedAmountLowThreshold(channel: channel, bytes: bytes) }
     }
 
+    /// Says how many events wait for the application to take them. The other side chooses how many channels it opens: from
+    /// 256 events on its bulk data is held back, as with messages that are not released, until half as many wait.
+    public func setEventBacklog(waiting: UInt32, now: UInt64) throws(FrazilError) {
+        try guarded { try native.setEventBacklog(waiting: waiting, now: now) }
+    }
+
     /// Closes a channel once what was sent is delivered. `Event.channelClosed` follows on both sides.
     public func closeChannel(_ channel: UInt32, now: UInt64) throws(FrazilError) {
         try guarded { try native.closeChannel(channel: channel, now: now) }
     }
 
     /// Leaves: all channels are gone at once, and the other side is told. Go on taking out transmits and minding
-    /// timeouts until there are no more, about a second; then ``close()``.
+    /// timeouts until there are no more, two seconds at the most, so that servers get back what they lent; then
+    /// ``close()``.
     public func leave(now: UInt64) throws(FrazilError) {
         try guarded { try native.leave(now: now) }
     }

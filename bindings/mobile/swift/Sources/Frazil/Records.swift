@@ -34,9 +34,9 @@ public func hostSockets(loopback: Bool = false, linkLocal: Bool = false) throws(
     try guarded { try FrazilNative.hostSockets(loopback: loopback, linkLocal: linkLocal) }
 }
 
-/// The configuration with which a driver of UDP sockets makes its peer, from what its user asks for: with everything filled in
-/// that such a driver has to know, back-pressure among it, and without what takes more than such sockets. What the user asks
-/// for that takes more, streams or answers for `.local` names, is refused.
+/// The configuration with which a driver of UDP sockets makes its peer, from what its user asks for: with everything
+/// filled in that such a driver has to know, back-pressure among it, and without what takes more than such sockets.
+/// What the user asks for that takes more, streams or answers for `.local` names, is refused.
 public func udpDriverConfig(_ config: Config) throws(FrazilError) -> Config {
     try guarded { try FrazilNative.udpDriverConfig(config: config) }
 }

@@ -44,6 +44,7 @@ extension Everything {
             ("release", { try $0.release(channel: 0, bytes: 0, now: 0) }),
             ("bufferedAmount", { _ = try $0.bufferedAmount(channel: 0) }),
             ("setBufferedAmountLowThreshold", { try $0.setBufferedAmountLowThreshold(channel: 0, bytes: 0) }),
+            ("setEventBacklog", { try $0.setEventBacklog(waiting: 300, now: 0) }),
             ("closeChannel", { try $0.closeChannel(0, now: 0) }),
             ("leave", { try $0.leave(now: 0) }),
             ("signalingState", { _ = try $0.signalingState() }),
@@ -90,6 +91,8 @@ extension Everything {
             #expect(refusal { _ = try makePeer() }?.reason == .panicked)
             injectPanic()
             #expect(refusal { _ = try hostSockets() }?.reason == .panicked)
+            injectPanic()
+            #expect(refusal { _ = try udpDriverConfig(Config()) }?.reason == .panicked)
             let peer = try makePeer()
             injectPanic()
             #expect(refusal { try peer.close() }?.reason == .panicked)
@@ -140,7 +143,9 @@ extension Everything {
             expect(.invalidArgument, "behind the batch") {
                 _ = try peer.handleDatagrams([0, 0, 0, 0, 9, 0, 0, 0], now: 0)
             }
-            expect(.notSent, "channel 7") { _ = try peer.send(channel: 7, message: [1], text: false, now: 0) }
+            expect(.closed, "channel 7") { _ = try peer.send(channel: 7, message: [1], text: false, now: 0) }
+            let unopened = try peer.createDataChannel(ChannelConfig(label: "pond"), now: 0)
+            expect(.notSent, "not open") { _ = try peer.send(channel: unopened, message: [1], text: false, now: 0) }
             var config = Config()
             config.iceTransportPolicy = "some"
             expect(.invalidArgument, "some") { _ = try makePeer(config: config) }

@@ -181,7 +181,7 @@ extension Everything {
             try pair.closeChannel(0, ours)
             #expect(try pair.next(1, isChannelClosed) == true)
             #expect(try pair.next(0, isChannelClosed) == true)
-            #expect(refusal { _ = try pair.send(0, ours, [1]) }?.reason == .notSent)
+            #expect(refusal { _ = try pair.send(0, ours, [1]) }?.reason == .closed)
             try pair.leave(0)
             #expect(try pair.next(1, isClosed) == true)
         }
