@@ -11,7 +11,7 @@ import Frazil
 @main
 enum Echo {
     /// How long all of it may take, in seconds.
-    static let limit = 30
+    static let limit = 120
 
     static func main() async {
         let arguments: Arguments
@@ -210,6 +210,7 @@ struct Meeting {
             case .channel(let channel): channels.yield(channel)
             case .connectionStateChange(.connected, _): seen.connected = seen.connected ?? started.duration(to: .now)
             case .connectionStateChange(.failed, let why): throw Failure("the connection failed: \(why ?? "")")
+            case .connectionStateChange(.closed, let why?): throw Failure("the connection broke down: \(why)")
             default: break
             }
         }
