@@ -54,8 +54,9 @@ public final class Channel: Sendable {
 
     /// Sends a message, as soon as the channel is open and its buffer has room.
     ///
-    /// It throws a ``FrazilError`` if the message cannot be sent, and `CancellationError` if the task is cancelled
-    /// before it was.
+    /// It throws a ``FrazilError`` if the message cannot be sent: `closed` if the channel is closed or closing, now or
+    /// while it waits, and `notSent` if the message is too long. It throws `CancellationError` if the task is cancelled
+    /// before the message was sent.
     public func send(_ message: Message) async throws {
         switch message {
         case .text(let text): try await send(text)
@@ -63,7 +64,8 @@ public final class Channel: Sendable {
         }
     }
 
-    /// The next message; nil if the channel is closed and all were received, or if the task is cancelled.
+    /// The next message; nil if the channel is closed and all were received, or if the task is cancelled. A task that is
+    /// cancelled takes no message from another.
     public func receive() async -> Message? {
         await driver.receive(on: line)
     }
@@ -71,13 +73,14 @@ public final class Channel: Sendable {
     /// The messages as they come, until the channel is closed. What waits to be received holds the other side back.
     public var messages: Messages { Messages(channel: self) }
 
-    /// W3C `bufferedAmount`: bytes that the other side has not acknowledged yet.
+    /// W3C `bufferedAmount`: bytes that the other side has not acknowledged yet; 0 of a channel that is closed. It throws
+    /// only if the core has broken down.
     public func bufferedAmount() async throws(FrazilError) -> Int {
-        let number = line.number
-        return try await driver.perform { peer, _ throws(FrazilError) in Int(try peer.bufferedAmount(channel: number)) }
+        try await driver.bufferedAmount(of: line)
     }
 
-    /// Closes the channel once what was sent is delivered, and waits for that. To close it twice is no error.
+    /// Closes the channel once what was sent is delivered, and waits for that; from now on nothing more can be sent. To
+    /// close it twice is no error.
     public func close() async throws {
         try await driver.closeChannel(line)
     }
@@ -104,11 +107,10 @@ final class Line: @unchecked Sendable {
     private(set) var isOpen: Bool
     /// Why nothing can be sent any more.
     private(set) var end: FrazilError?
-    var inbox = Fifo<Channel.Message>()
+    let inbox = Inbox<Channel.Message>()
     /// What the application has read and the peer does not know of, in bytes.
     var unreleased = 0
     var senders = Fifo<Sender>()
-    private var receivers = Fifo<Waiter<Channel.Message?>>()
     private var openers = Fifo<Waiter<Void>>()
     private var closers = Fifo<Waiter<Void>>()
 
@@ -124,29 +126,27 @@ final class Line: @unchecked Sendable {
     }
 
     func open() {
+        guard end == nil else { return }
         isOpen = true
         while let opener = openers.popFirst() { opener.resume(returning: ()) }
     }
 
-    /// Nothing comes any more, and nothing can be sent.
-    func close(_ why: FrazilError) {
+    /// Nothing can be sent any more; what was sent may still be on its way.
+    func shut(_ why: FrazilError) {
         guard end == nil else { return }
         end = why
         isOpen = false
         while let opener = openers.popFirst() { opener.resume(throwing: why) }
         while let sender = senders.popFirst() { sender.waiter.resume(throwing: why) }
-        while let receiver = receivers.popFirst() { receiver.resume(returning: nil) }
-        while let closer = closers.popFirst() { closer.resume(returning: ()) }
     }
 
-    /// Gives a message to who waits for one, or keeps it. Gives whether it was received.
-    func deliver(_ message: Channel.Message) -> Bool {
-        if let receiver = receivers.popFirst() {
-            receiver.resume(returning: message)
-            return true
+    /// Nothing comes any more either.
+    func close(_ why: FrazilError) {
+        shut(why)
+        inbox.end()
+        while let closer = closers.popFirst() {
+            if why.reason == .panicked { closer.resume(throwing: why) } else { closer.resume(returning: ()) }
         }
-        inbox.append(message)
-        return false
     }
 
     func wait(toOpen waiter: Waiter<Void>) {
@@ -160,11 +160,7 @@ final class Line: @unchecked Sendable {
     }
 
     func wait(toClose waiter: Waiter<Void>) {
-        if end == nil { closers.append(waiter) } else { waiter.resume(returning: ()) }
-    }
-
-    func wait(toReceive waiter: Waiter<Channel.Message?>) {
-        if end == nil { receivers.append(waiter) } else { waiter.resume(returning: nil) }
+        if inbox.isEnded { waiter.resume(returning: ()) } else { closers.append(waiter) }
     }
 
     /// Ends the waiting of a task that was cancelled.
@@ -172,26 +168,7 @@ final class Line: @unchecked Sendable {
         let cancelled = CancellationError()
         openers.remove { $0.ticket === ticket }?.resume(throwing: cancelled)
         senders.remove { $0.waiter.ticket === ticket }?.waiter.resume(throwing: cancelled)
-        receivers.remove { $0.ticket === ticket }?.resume(returning: nil)
         closers.remove { $0.ticket === ticket }?.resume(throwing: cancelled)
-    }
-}
-
-/// Tells one waiting task from another. It is used on the driver's queue alone.
-final class Ticket: @unchecked Sendable {
-    var isCancelled = false
-}
-
-/// A task that waits.
-struct Waiter<Value: Sendable>: Sendable {
-    let ticket: Ticket
-    let continuation: CheckedContinuation<Value, any Error>
-
-    func resume(returning value: Value) {
-        continuation.resume(returning: value)
-    }
-
-    func resume(throwing error: any Error) {
-        continuation.resume(throwing: error)
+        inbox.cancel(ticket)
     }
 }

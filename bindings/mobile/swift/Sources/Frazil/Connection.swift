@@ -15,16 +15,17 @@ public final class Connection: Sendable {
         /// W3C `icecandidate`: tell the other side. It is not in any description that was created. An empty one says
         /// that there are no more.
         case iceCandidate(IceCandidate)
-        /// W3C `icecandidateerror`: a STUN or TURN server gives us no candidate, or takes back what it gave. `code` is
-        /// that of a STUN error, or 701 where the server was not reached.
-        case iceCandidateError(url: String, address: String?, port: UInt16?, code: UInt16, text: String)
+        /// W3C `icecandidateerror`: a STUN or TURN server gives us no candidate, or takes back what it gave. `errorCode`
+        /// is that of a STUN error, or 701 where the server was not reached.
+        case iceCandidateError(url: String, address: String?, port: UInt16?, errorCode: UInt16, errorText: String)
         /// W3C `signalingstatechange`.
         case signalingStateChange(SignalingState)
         /// W3C `iceconnectionstatechange`.
         case iceConnectionStateChange(IceConnectionState)
         /// W3C `icegatheringstatechange`.
         case iceGatheringStateChange(IceGatheringState)
-        /// W3C `connectionstatechange`, with why it failed, if it did.
+        /// W3C `connectionstatechange`, with why it failed, if it did. `closed` is the last event there is; it has a
+        /// failure if the core has broken down.
         case connectionStateChange(ConnectionState, failure: String?)
         /// W3C `selectedcandidatepairchange`: data goes another way from now on.
         case selectedPairChange(Pair)
@@ -34,11 +35,12 @@ public final class Connection: Sendable {
         case channel(Channel)
     }
 
-    /// What happens, in order; it ends when the connection is closed. One task may iterate over it.
+    /// What happens, in order; it ends with the state `closed`.
     ///
-    /// If more than 1,024 events wait, what comes then is lost; channels that are lost so are closed. It ends for good if the
-    /// task that iterates is cancelled.
-    public let events: AsyncStream<Event>
+    /// Every event goes to one of those who iterate; a task that is cancelled takes none from another. What nobody takes
+    /// is kept. Of the states alone, if 256 events wait, only the latest of each kind is; and if as many channels of the
+    /// other side's do, its bulk data is held back until there are fewer.
+    public let events: Events
 
     let driver: Driver
 
@@ -46,22 +48,23 @@ public final class Connection: Sendable {
     /// is nothing else.
     ///
     /// If `config` says nothing of `receiveBuffer`, a channel keeps 1 MiB of messages that nobody has received yet; the
-    /// other side waits from then on.
+    /// other side's bulk data is held back from then on. What this driver cannot do is refused: `activeTcp` and
+    /// `mdnsCandidates`. If no address can be bound, it throws with the reason `system`.
     public init(
         config: Config = Config(),
         servers: [IceServer] = [],
         certificate: Certificate? = nil,
         loopback: Bool = false
     ) throws(FrazilError) {
-        let (events, continuation) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .bufferingOldest(1024))
-        self.events = events
+        let inbox = Inbox<Event>()
         driver = try Driver(
             config: config,
             servers: servers,
             certificate: certificate,
-            loopback: loopback,
-            tell: continuation
+            worth: try hostSockets(loopback: loopback),
+            events: inbox
         )
+        events = Events(driver: driver, inbox: inbox)
     }
 
     deinit {
@@ -125,6 +128,11 @@ public final class Connection: Sendable {
         try await driver.perform { peer, now throws(FrazilError) in try peer.setServers(servers: servers, now: now) }
     }
 
+    /// W3C `connectionState`.
+    public var connectionState: ConnectionState {
+        get async { await driver.connectionState() }
+    }
+
     /// The pair that carries the traffic.
     public func selectedPair() async throws(FrazilError) -> Pair? {
         try await driver.perform { peer, _ throws(FrazilError) in try peer.selectedPair() }
@@ -135,10 +143,30 @@ public final class Connection: Sendable {
         try await driver.perform { peer, _ throws(FrazilError) in try peer.certificate() }
     }
 
-    /// Closes the connection with all its channels, tells the other side, and waits until that is done and the sockets
-    /// are closed: about a second at the most. From now on every other call throws. To close twice is no error.
+    /// Closes the connection: for the application all is over at once, and whoever waits waits no more. What has come
+    /// already, messages and events, can still be taken; what wants a connection throws.
+    ///
+    /// This waits until the other side was told, servers have back what they lent, and the sockets are closed, which
+    /// takes two seconds at the most; it goes on if the task is cancelled. To close twice is no error.
     public func close() async {
         await driver.close()
+    }
+
+    /// What happens on a connection.
+    public struct Events: AsyncSequence, Sendable {
+        public typealias Element = Event
+        fileprivate let driver: Driver
+        fileprivate let inbox: Inbox<Event>
+
+        public func makeAsyncIterator() -> Iterator { Iterator(events: self) }
+
+        /// Takes one event after the other.
+        public struct Iterator: AsyncIteratorProtocol {
+            fileprivate let events: Events
+
+            /// The next event; nil after the last, or if the task is cancelled.
+            public mutating func next() async -> Event? { await events.driver.next(of: events.inbox) }
+        }
     }
 }
 

@@ -10,11 +10,15 @@ final class Driver: @unchecked Sendable {
     private let peer: Peer
     private let queue = DispatchQueue(label: "frazil")
     /// Nil once all is told: what nobody has taken there holds channels, and they hold the driver.
-    private var tell: AsyncStream<Connection.Event>.Continuation?
+    private var events: Inbox<Connection.Event>?
+    /// How many channels are among them. The other side chooses how many it opens, so the peer is told.
+    private var untaken = 0
     private let timer: any DispatchSourceTimer
     /// What the timer is set to.
     private var deadline: UInt64?
     private var phase = Phase.running
+    /// Why calls are refused: the connection is closed, or the core has broken down.
+    private var over: FrazilError?
     /// The addresses that sockets were bound on.
     private var hosts: [HostSocket] = []
     private var sockets: [Endpoint: Socket] = [:]
@@ -33,10 +37,10 @@ final class Driver: @unchecked Sendable {
     /// Messages that have come, as a batch; longer ones come one by one.
     private let messages = Buffer(count: maxEntry)
 
-    private enum Phase: Equatable {
+    private enum Phase {
         case running
-        /// The other side is being told, until then at the latest.
-        case leaving(until: UInt64)
+        /// The other side and the servers are being told.
+        case leaving
         case ended
     }
 
@@ -50,34 +54,27 @@ final class Driver: @unchecked Sendable {
     /// How many batches of a socket are taken before others have their turn.
     private static let turn = 4
     private static let maxRoutes = 512
-    private static let farewell: UInt64 = 1_000_000_000
-    private static let closed = FrazilError(.closed, "the connection is closed")
 
+    /// Binds sockets on those addresses that are `worth` it.
     init(
         config: Config,
         servers: [IceServer],
         certificate: Certificate?,
-        loopback: Bool,
-        tell: AsyncStream<Connection.Event>.Continuation
+        worth: [HostSocket],
+        events: Inbox<Connection.Event>
     ) throws(FrazilError) {
-        if config.mdnsCandidates == true {
-            throw FrazilError(.invalidArgument, "mdnsCandidates: this driver does not publish names")
-        }
-        var config = config
-        config.activeTcp = config.activeTcp ?? false
-        let receiveBuffer = config.receiveBuffer ?? 1 << 20
-        config.receiveBuffer = receiveBuffer
-        enough = Int(receiveBuffer / 2)
+        let config = try udpDriverConfig(config)
+        enough = Int(config.receiveBuffer ?? 0) / 2
         var random = SystemRandomNumberGenerator()
         let seed = (0..<32).map { _ in UInt8.random(in: .min ... .max, using: &random) }
         peer = try Peer(config: config, servers: servers, certificate: certificate, seed: seed, now: clock())
-        let worth = try hostSockets(loopback: loopback)
         timer = DispatchSource.makeTimerSource(queue: queue)
-        self.tell = tell
+        self.events = events
         // From here on the timer and the sockets hold the driver, until it ends.
         timer.setEventHandler { self.handleTimeout() }
         timer.activate()
-        queue.sync { gather(worth) }
+        let refusal = queue.sync { gather(worth) }
+        if let refusal { throw refusal }
     }
 
     // MARK: What the application asks for
@@ -96,30 +93,52 @@ final class Driver: @unchecked Sendable {
         return try result.get()
     }
 
+    func connectionState() async -> ConnectionState {
+        let word = try? await perform { peer, _ throws(FrazilError) in try peer.connectionState() }
+        return word.flatMap(ConnectionState.init) ?? .closed
+    }
+
     func createDataChannel(_ config: ChannelConfig) async throws(FrazilError) -> Channel {
-        let result: Result<Channel, FrazilError> = await withCheckedContinuation { continuation in
-            queue.async {
-                let result = self.whileOpen { () throws(FrazilError) in
-                    let line = Line(number: try self.peer.createDataChannel(config, now: clock()), isOpen: false)
-                    self.lines[line.number] = line
-                    let (label, `protocol`) = (config.label, config.protocol ?? "")
-                    let isOrdered = config.ordered ?? true
-                    return Channel(label: label, protocol: `protocol`, isOrdered: isOrdered, driver: self, line: line)
-                }
-                self.settle()
-                continuation.resume(returning: result)
-            }
+        try await perform { peer, now throws(FrazilError) in
+            let line = Line(number: try peer.createDataChannel(config, now: now), isOpen: false)
+            self.lines[line.number] = line
+            let (label, `protocol`) = (config.label, config.protocol ?? "")
+            let isOrdered = config.ordered ?? true
+            return Channel(label: label, protocol: `protocol`, isOrdered: isOrdered, driver: self, line: line)
         }
-        return try result.get()
+    }
+
+    func bufferedAmount(of line: Line) async throws(FrazilError) -> Int {
+        do {
+            return try await perform { peer, _ throws(FrazilError) in
+                line.inbox.isEnded ? 0 : Int(try peer.bufferedAmount(channel: line.number))
+            }
+        } catch {
+            guard error.reason == .closed else { throw error }
+            return 0
+        }
+    }
+
+    /// Waits for the next thing that happened.
+    func next(of events: Inbox<Connection.Event>) async -> Connection.Event? {
+        let taken = try? await wait(orCancel: events.cancel) { (waiter: Waiter<Connection.Event?>) in
+            guard case .channel? = events.take(waiter) else { return }
+            self.countUntaken(-1)
+            self.settle()
+        }
+        return taken ?? nil
     }
 
     func opened(_ line: Line) async throws {
-        try await wait(on: line) { (waiter: Waiter<Void>) in line.wait(toOpen: waiter) }
+        try await wait(orCancel: line.cancel) { (waiter: Waiter<Void>) in
+            if let failure = self.failure { return waiter.resume(throwing: failure) }
+            line.wait(toOpen: waiter)
+        }
     }
 
     func send(_ bytes: Data, isText: Bool, on line: Line) async throws {
-        try await wait(on: line) { (waiter: Waiter<Void>) in
-            if let end = line.end { return waiter.resume(throwing: end) }
+        try await wait(orCancel: line.cancel) { (waiter: Waiter<Void>) in
+            if let end = self.failure ?? line.end { return waiter.resume(throwing: end) }
             line.senders.append(.init(waiter: waiter, bytes: bytes, isText: isText))
             self.sendWaiting(on: line)
             self.settle()
@@ -127,21 +146,20 @@ final class Driver: @unchecked Sendable {
     }
 
     func receive(on line: Line) async -> Channel.Message? {
-        let received = try? await wait(on: line) { (waiter: Waiter<Channel.Message?>) in
-            guard let message = line.inbox.popFirst() else { return line.wait(toReceive: waiter) }
-            waiter.resume(returning: message)
-            if self.release(message, on: line) { self.settle() }
+        let received = try? await wait(orCancel: line.cancel) { (waiter: Waiter<Channel.Message?>) in
+            if let message = line.inbox.take(waiter), self.release(message, on: line) { self.settle() }
         }
         return received ?? nil
     }
 
     func closeChannel(_ line: Line) async throws {
-        try await wait(on: line) { (waiter: Waiter<Void>) in
+        try await wait(orCancel: line.cancel) { (waiter: Waiter<Void>) in
+            if let failure = self.failure { return waiter.resume(throwing: failure) }
             line.wait(toClose: waiter)
-            if line.end == nil {
-                self.orFail { () throws(FrazilError) in try self.peer.closeChannel(line.number, now: clock()) }
-                self.settle()
-            }
+            guard line.end == nil else { return }
+            line.shut(Self.channelClosed)
+            self.orFail { () throws(FrazilError) in try self.peer.closeChannel(line.number, now: clock()) }
+            self.settle()
         }
     }
 
@@ -165,12 +183,17 @@ final class Driver: @unchecked Sendable {
     }
 
     private func whileOpen<Success>(_ call: () throws(FrazilError) -> Success) -> Result<Success, FrazilError> {
-        phase == .running ? Result(catching: call) : .failure(Self.closed)
+        if let over { .failure(over) } else { Result(catching: call) }
+    }
+
+    /// Why everything is refused, also what needs no connection: the core has broken down.
+    private var failure: FrazilError? {
+        over?.reason == .panicked ? over : nil
     }
 
     /// Waits until what is begun here, on the queue, is done, or the task is cancelled.
     private func wait<Value: Sendable>(
-        on line: Line,
+        orCancel cancel: @escaping @Sendable (Ticket) -> Void,
         _ begin: @escaping @Sendable (Waiter<Value>) -> Void
     ) async throws -> Value {
         let ticket = Ticket()
@@ -187,39 +210,43 @@ final class Driver: @unchecked Sendable {
         } onCancel: {
             queue.async {
                 ticket.isCancelled = true
-                line.cancel(ticket)
+                cancel(ticket)
             }
         }
     }
 
     // MARK: Sockets
 
-    /// Binds a socket on each address, and names them to the peer.
-    private func gather(_ worth: [HostSocket]) {
-        for host in worth {
-            guard let socket = bind(ip: host.ip, index: host.index) else { continue }
-            var host = host
-            host.port = socket.local.port
-            hosts.append(host)
+    /// Binds a socket on each address, or as many as can be, and names them to the peer. Gives why it cannot begin.
+    private func gather(_ worth: [HostSocket]) -> FrazilError? {
+        var refusal = FrazilError(.system, "the machine has no address that may be used")
+        for var host in worth {
+            do {
+                host.port = try bind(ip: host.ip, index: host.index).port
+                hosts.append(host)
+            } catch {
+                refusal = FrazilError(.system, "no address could be bound, the last being \(host.ip): \(error)")
+            }
+        }
+        guard !hosts.isEmpty else {
+            end(refusal)
+            return refusal
         }
         orFail { () throws(FrazilError) in
             try peer.handleNetworkChange(sockets: hosts, now: clock())
             try peer.endOfCandidates(now: clock())
         }
         settle()
+        return over
     }
 
-    private func bind(ip: String, index: UInt32) -> Socket? {
-        bound.enter()
+    private func bind(ip: String, index: UInt32) throws(FrazilError) -> Endpoint {
         let whenReadable: @Sendable (Endpoint) -> Void = { self.receive(on: $0) }
         let whenClosed: @Sendable () -> Void = { [bound] in bound.leave() }
-        let socket = Socket(ip: ip, index: index, queue: queue, whenReadable: whenReadable, whenClosed: whenClosed)
-        guard let socket else {
-            bound.leave()
-            return nil
-        }
+        let socket = try Socket(ip: ip, index: index, queue: queue, whenReadable: whenReadable, whenClosed: whenClosed)
+        bound.enter()
         sockets[socket.local] = socket
-        return socket
+        return socket.local
     }
 
     /// Hands in what a socket has received.
@@ -326,6 +353,7 @@ final class Driver: @unchecked Sendable {
                 case .event: if let event = try peer.pollEvent() { try handle(event) }
                 }
             }
+            if phase == .leaving { endEvents(nil) }
             try setTimer()
         }
     }
@@ -359,17 +387,14 @@ final class Driver: @unchecked Sendable {
     private func deliver(_ bytes: Data, isText: Bool, on number: UInt32) {
         guard let line = lines[number] else { return }
         let message: Channel.Message = isText ? .text(String(decoding: bytes, as: UTF8.self)) : .binary(bytes)
-        if line.deliver(message) {
+        if line.inbox.deliver(message) {
             release(message, on: line)
         }
     }
 
     private func setTimer() throws(FrazilError) {
-        var next = try peer.pollTimeout()
-        if case .leaving(let until) = phase {
-            guard let wanted = next, clock() < until else { return end() }
-            next = min(wanted, until)
-        }
+        let next = try peer.pollTimeout()
+        if phase == .leaving, next == nil { return end(Self.closed) }
         if next == deadline { return }
         deadline = next
         timer.schedule(
@@ -384,7 +409,7 @@ final class Driver: @unchecked Sendable {
             Task { handleResolved(request, await resolve(name)) }
         case .openSocket(let socket, let localIp):
             let index = hosts.first { $0.ip == localIp }?.index ?? 0
-            let local = bind(ip: localIp, index: index)?.local
+            let local = try? bind(ip: localIp, index: index)
             try peer.handleSocketOpened(socket: socket, localIp: local?.ip, localPort: local?.port ?? 0, now: clock())
         case .closeSocket(let localIp, let localPort):
             if let local = Endpoint(ip: localIp, port: localPort), let socket = sockets.removeValue(forKey: local) {
@@ -397,8 +422,7 @@ final class Driver: @unchecked Sendable {
             let line = Line(number: number, isOpen: true)
             lines[number] = line
             let channel = Channel(label: label, protocol: `protocol`, isOrdered: isOrdered, driver: self, line: line)
-            if case .enqueued? = tell?.yield(.channel(channel)) { break }
-            try peer.closeChannel(number, now: clock())
+            tell(.channel(channel))
         case .channelOpen(let number):
             guard let line = lines[number] else { break }
             line.open()
@@ -406,16 +430,29 @@ final class Driver: @unchecked Sendable {
         case .bufferedAmountLow(let number):
             if let line = lines[number] { sendWaiting(on: line) }
         case .channelClosed(let number):
-            lines.removeValue(forKey: number)?.close(FrazilError(.notSent, "the channel is closed"))
+            lines.removeValue(forKey: number)?.close(Self.channelClosed)
         case .message(let number, let isText, let bytes):
             deliver(bytes, isText: isText, on: number)
         case .connectionStateChange("closed", _):
-            tell?.yield(.connectionStateChange(.closed, failure: nil))
             leave()
         default:
             if let event = Connection.Event(event, peer: peer) {
-                tell?.yield(event)
+                tell(event)
             }
+        }
+    }
+
+    private func tell(_ event: Connection.Event) {
+        guard let events else { return }
+        if !events.tell(event), case .channel = event {
+            countUntaken(1)
+        }
+    }
+
+    private func countUntaken(_ more: Int) {
+        untaken += more
+        orFail { () throws(FrazilError) in
+            try peer.setEventBacklog(waiting: UInt32(clamping: untaken), now: clock())
         }
     }
 
@@ -450,10 +487,10 @@ final class Driver: @unchecked Sendable {
     /// follow.
     @discardableResult
     private func release(_ message: Channel.Message, on line: Line) -> Bool {
-        guard line.end == nil else { return false }
+        guard !line.inbox.isEnded else { return false }
         line.unreleased += max(message.count, 1)
         // The peer need not hear of each one.
-        guard line.inbox.isEmpty || line.unreleased >= enough else { return false }
+        guard line.inbox.count == 0 || line.unreleased >= enough else { return false }
         let bytes = UInt32(clamping: line.unreleased)
         line.unreleased = 0
         orFail { () throws(FrazilError) in try peer.release(channel: line.number, bytes: bytes, now: clock()) }
@@ -462,17 +499,22 @@ final class Driver: @unchecked Sendable {
 
     // MARK: The end
 
+    private static let closed = FrazilError(.closed, "the connection is closed")
+    private static let channelClosed = FrazilError(.closed, "the channel is closed")
+
+    /// For the application all is over. What that leads to is told before ``settle()`` ends the events.
     private func leave() {
         guard phase == .running else { return }
-        phase = .leaving(until: clock() + Self.farewell)
+        phase = .leaving
+        over = Self.closed
         orFail { () throws(FrazilError) in try peer.leave(now: clock()) }
-        endEvents()
         closeLines(Self.closed)
     }
 
-    private func endEvents() {
-        tell?.finish()
-        tell = nil
+    private func endEvents(_ failure: String?) {
+        events?.tell(.connectionStateChange(.closed, failure: failure))
+        events?.end()
+        events = nil
     }
 
     private func closeLines(_ why: FrazilError) {
@@ -482,16 +524,17 @@ final class Driver: @unchecked Sendable {
         lines.removeAll()
     }
 
-    private func end() {
+    private func end(_ why: FrazilError) {
         phase = .ended
+        over = why
         timer.cancel()
         for socket in sockets.values {
             socket.close()
         }
         sockets.removeAll()
         routes.removeAll()
-        closeLines(Self.closed)
-        endEvents()
+        closeLines(why)
+        endEvents(why.reason == .panicked ? why.message : nil)
         try? peer.close()
     }
 
@@ -501,9 +544,8 @@ final class Driver: @unchecked Sendable {
         do {
             try call()
         } catch {
-            tell?.yield(.connectionStateChange(.failed, failure: error.message))
-            closeLines(error)
-            end()
+            // What it has called may have ended the connection, which then refuses the rest of it.
+            if phase != .ended { end(error) }
         }
     }
 }
@@ -540,7 +582,7 @@ extension Connection.Event {
                     IceCandidate(candidate: candidate, sdpMid: mid, sdpMLineIndex: index, usernameFragment: ufrag)
                 )
             case .iceCandidateError(let url, let address, let port, let code, let text):
-                .iceCandidateError(url: url, address: address, port: port, code: code, text: text)
+                .iceCandidateError(url: url, address: address, port: port, errorCode: code, errorText: text)
             case .signalingStateChange(let word): state(word, Self.signalingStateChange)
             case .iceConnectionStateChange(let word): state(word, Self.iceConnectionStateChange)
             case .iceGatheringStateChange(let word): state(word, Self.iceGatheringStateChange)
@@ -552,5 +594,39 @@ extension Connection.Event {
             }
         guard let told else { return nil }
         self = told
+    }
+}
+
+extension Inbox<Connection.Event> {
+    /// How many events wait before states are overtaken.
+    private static var limit: Int { 256 }
+
+    /// Gives the application an event, or keeps it. Gives whether it was taken.
+    ///
+    /// The other side can change some states as often as it likes: so many wait, and then of each kind the latest alone.
+    @discardableResult
+    func tell(_ event: Connection.Event) -> Bool {
+        if count >= Self.limit, let state = event.state {
+            forget { $0.state == state }
+        }
+        return deliver(event)
+    }
+}
+
+extension Connection.Event {
+    fileprivate enum State {
+        case signaling, iceConnection, iceGathering, connection, selectedPair
+    }
+
+    /// The state of which a later event says all that this one does.
+    fileprivate var state: State? {
+        switch self {
+        case .signalingStateChange: .signaling
+        case .iceConnectionStateChange: .iceConnection
+        case .iceGatheringStateChange: .iceGathering
+        case .connectionStateChange: .connection
+        case .selectedPairChange: .selectedPair
+        case .negotiationNeeded, .iceCandidate, .iceCandidateError, .iceRestartFailed, .channel: nil
+        }
     }
 }

@@ -4,6 +4,7 @@ struct Fifo<Element> {
     private var start = 0
 
     var isEmpty: Bool { start == elements.count }
+    var count: Int { elements.count - start }
     var first: Element? { isEmpty ? nil : elements[start] }
 
     mutating func append(_ element: Element) {

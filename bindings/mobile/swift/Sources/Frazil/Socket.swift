@@ -17,18 +17,18 @@ final class Socket {
     /// A stranger can send from as many addresses as they like.
     private static let maxPaths = 512
 
-    /// Binds a socket on an address and any port; nil if the system refuses. On the queue, `whenReadable` is called
+    /// Binds a socket on an address and any port; it throws if the system refuses. On the queue, `whenReadable` is called
     /// when something has come, and `whenClosed` once the system has the socket back.
-    init?(
+    init(
         ip: String,
         index: UInt32,
         queue: DispatchQueue,
         whenReadable: @escaping @Sendable (Endpoint) -> Void,
         whenClosed: @escaping @Sendable () -> Void
-    ) {
-        guard let wanted = Endpoint(ip: ip, port: 0) else { return nil }
+    ) throws(FrazilError) {
+        guard let wanted = Endpoint(ip: ip, port: 0) else { throw FrazilError(.invalidArgument, "no IP address") }
         descriptor = openDatagramSocket(wanted.family)
-        guard descriptor >= 0 else { return nil }
+        guard descriptor >= 0 else { throw Self.refusal() }
         scope = index
         let descriptor = descriptor
         func set(_ level: Int32, _ option: Int32, _ value: Int32) {
@@ -45,8 +45,9 @@ final class Socket {
             wanted.withSockaddr(scope: index, { bind(descriptor, $0, $1) }) == 0,
             let bound = Self.boundAddress(of: descriptor)
         else {
+            let refusal = Self.refusal()
             _ = systemClose(descriptor)
-            return nil
+            throw refusal
         }
         local = bound
         readable = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
@@ -57,6 +58,11 @@ final class Socket {
             whenClosed()
         }
         readable.activate()
+    }
+
+    /// What the system said last.
+    private static func refusal() -> FrazilError {
+        FrazilError(.system, String(cString: strerror(errno)))
     }
 
     private static func boundAddress(of descriptor: Int32) -> Endpoint? {

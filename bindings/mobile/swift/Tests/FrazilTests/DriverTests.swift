@@ -3,6 +3,14 @@ import Testing
 
 @testable @_spi(Testing) import Frazil
 
+/// Has two connections agree on what the first one offers.
+private func negotiate(_ a: Connection, _ b: Connection) async throws {
+    try await a.setLocalDescription(try await a.createOffer())
+    try await b.setRemoteDescription(try #require(try await a.localDescription()))
+    try await b.setLocalDescription(try await b.createAnswer())
+    try await a.setRemoteDescription(try #require(try await b.localDescription()))
+}
+
 /// Two connections of one process, with a channel that the first has opened.
 private struct Linked {
     let connections: [Connection]
@@ -13,10 +21,7 @@ private struct Linked {
     init(config: Config = Config()) async throws {
         let (a, b) = (try Connection(config: config, loopback: true), try Connection(config: config, loopback: true))
         let ours = try await a.createDataChannel("pond")
-        try await a.setLocalDescription(try await a.createOffer())
-        try await b.setRemoteDescription(try #require(try await a.localDescription()))
-        try await b.setLocalDescription(try await b.createAnswer())
-        try await a.setRemoteDescription(try #require(try await b.localDescription()))
+        try await negotiate(a, b)
         let (incoming, tell) = AsyncStream.makeStream(of: Channel.self)
         func follow(_ one: Connection, _ other: Connection) -> Task<ConnectionState?, Never> {
             let events = one.events
@@ -127,9 +132,46 @@ extension Everything {
             try await linked.channels[1].close()
             #expect(await more.value == nil)
             try await linked.channels[0].close()
-            await #expect(throws: FrazilError(.notSent, "the channel is closed")) {
+            await #expect(throws: FrazilError(.closed, "the channel is closed")) {
                 try await linked.channels[0].send("two")
             }
+            #expect(try await linked.channels[0].bufferedAmount() == 0)
+            await linked.close()
+        }
+
+        @Test func aChannelThatClosesTakesNothingMoreAndDeliversTheRest() async throws {
+            var config = Config()
+            config.sendBuffer = 65_536
+            config.receiveBuffer = 65_536
+            let linked = try await Linked(config: config)
+            let (ours, theirs) = (linked.channels[0], linked.channels[1])
+            let message = Data(count: 16_384)
+            let (progress, tell) = AsyncStream.makeStream(of: Int.self)
+            // Until nobody but a receiver can help it; meanwhile it waits.
+            let sender = Task {
+                var sent = 0
+                while true {
+                    do {
+                        try await ours.send(message)
+                    } catch {
+                        return (sent, error as? FrazilError)
+                    }
+                    sent += 1
+                    tell.yield(sent)
+                }
+            }
+            for await sent in progress where sent * message.count > 100_000 { break }
+            let closing = Task { try await ours.close() }
+            let (sent, refusal) = await sender.value
+            let closed = FrazilError(.closed, "the channel is closed")
+            #expect(refusal == closed)
+            await #expect(throws: closed) { try await ours.send("late") }
+            await #expect(throws: closed) { try await ours.opened() }
+            var received = 0
+            for await message in theirs.messages { received += message.count }
+            #expect(received == sent * message.count)
+            try await closing.value
+            try await ours.close()
             await linked.close()
         }
 
@@ -154,11 +196,73 @@ extension Everything {
             await linked.close()
         }
 
+        @Test func whatHasComeIsThereAfterTheEnd() async throws {
+            let (a, b) = (try Connection(loopback: true), try Connection(loopback: true))
+            let ours = try await a.createDataChannel("pond")
+            try await negotiate(a, b)
+            try await ours.opened()
+            #expect(await a.connectionState == .connected)
+            var theirs: Channel?
+            for await case .channel(let channel) in b.events {
+                theirs = channel
+                break
+            }
+            let channel = try #require(theirs)
+            try await ours.send("one")
+            try await ours.send("two")
+            #expect(await channel.receive() == .text("one"))
+            // Once this is done, the message is there, and so is the end of the channel.
+            try await ours.close()
+            try await channel.close()
+            await b.close()
+            #expect(await b.connectionState == .closed)
+            #expect(await channel.receive() == .text("two"))
+            #expect(await channel.receive() == nil)
+            var states: [ConnectionState] = []
+            for await case .connectionStateChange(let state, let failure) in b.events {
+                states.append(state)
+                #expect(failure == nil)
+            }
+            #expect(states.last == .closed)
+            // It sees the end by itself, and tells it in the same way.
+            states = []
+            for await case .connectionStateChange(let state, _) in a.events { states.append(state) }
+            #expect(states == [.connecting, .connected, .closed])
+            #expect(await a.connectionState == .closed)
+            await a.close()
+        }
+
+        @Test func whoWaitsIsToldOfTheEnd() async throws {
+            let connection = try Connection(loopback: true)
+            let channel = try await connection.createDataChannel("pond")
+            let (opened, sent) = (Task { try await channel.opened() }, Task { try await channel.send("never") })
+            let received = Task { await channel.receive() }
+            let last = Task {
+                var last: Connection.Event?
+                for await event in connection.events { last = event }
+                return last
+            }
+            #expect(await connection.connectionState == .new)
+            await connection.close()
+            for task in [opened, sent] {
+                let result = await task.result
+                #expect(throws: FrazilError(.closed, "the connection is closed")) { try result.get() }
+            }
+            #expect(await received.value == nil)
+            guard case .connectionStateChange(.closed, nil)? = await last.value else {
+                Issue.record("the last event was \(String(describing: await last.value))")
+                return
+            }
+        }
+
         @Test func aClosedConnectionRefusesEverything() async throws {
             let connection = try Connection(loopback: true)
             let channel = try await connection.createDataChannel("pond")
             await connection.close()
             await connection.close()
+            #expect(await connection.connectionState == .closed)
+            #expect(try await channel.bufferedAmount() == 0)
+            try await channel.close()
             let closed = FrazilError(.closed, "the connection is closed")
             await #expect(throws: closed) { try await connection.createOffer() }
             await #expect(throws: closed) { try await connection.createAnswer() }
@@ -177,7 +281,6 @@ extension Everything {
             }
             await #expect(throws: closed) { try await channel.opened() }
             await #expect(throws: closed) { try await channel.send("late") }
-            await #expect(throws: closed) { try await channel.bufferedAmount() }
             #expect(await channel.receive() == nil)
             for await _ in connection.events {}
         }
@@ -198,17 +301,161 @@ extension Everything {
             let connection = try Connection(loopback: true)
             let channel = try await connection.createDataChannel("pond")
             let received = Task { await channel.receive() }
+            let (opened, sent) = (Task { try await channel.opened() }, Task { try await channel.send("never") })
             injectPanic()
             await #expect(throws: FrazilError.self) { try await connection.createOffer() }
-            var why: String?
-            for await event in connection.events {
-                if case .connectionStateChange(.failed, let failure) = event { why = failure }
+            var (last, why): (ConnectionState?, String?)
+            for await case .connectionStateChange(let state, let failure) in connection.events {
+                (last, why) = (state, failure)
             }
+            #expect(last == .closed)
             #expect(why?.contains("broke down") == true)
             #expect(await received.value == nil)
-            let closed = FrazilError(.closed, "the connection is closed")
-            await #expect(throws: closed) { try await connection.createOffer() }
+            for task in [opened, sent] {
+                let result = await task.result
+                #expect(refusal { try result.get() }?.reason == .panicked)
+            }
+            #expect(await connection.connectionState == .closed)
+            let broken = FrazilError(.panicked, try #require(why))
+            await #expect(throws: broken) { try await connection.createOffer() }
+            await #expect(throws: broken) { try await connection.createDataChannel("more") }
+            await #expect(throws: broken) { try await channel.opened() }
+            await #expect(throws: broken) { try await channel.send("late") }
+            await #expect(throws: broken) { try await channel.bufferedAmount() }
+            await #expect(throws: broken) { try await channel.close() }
+            #expect(await channel.receive() == nil)
             await connection.close()
+            await #expect(throws: broken) { try await connection.createOffer() }
+        }
+
+        @Test func aConnectionWithoutASocketIsNone() async throws {
+            @discardableResult
+            func start(_ ips: String...) throws -> Driver {
+                var worth = ips.map { host($0, 0) }
+                for index in worth.indices { worth[index].index = 0 }
+                return try Driver(config: Config(), servers: [], certificate: nil, worth: worth, events: Inbox())
+            }
+            let none = refusal { try start() }
+            #expect(none == FrazilError(.system, "the machine has no address that may be used"))
+            // Without a link, no system binds what means something on one link only.
+            let refused = refusal { try start("fe80::1", "fe80::2") }
+            #expect(refused?.reason == .system)
+            #expect(refused?.message.contains("no address could be bound, the last being fe80::2: ") == true)
+            // One that can be is enough.
+            let driver = try start("fe80::1", "127.0.0.1")
+            await driver.close()
+        }
+
+        @Test func whatTheDriverCannotDoIsRefused() async throws {
+            var streams = Config()
+            streams.activeTcp = true
+            var names = Config()
+            names.mdnsCandidates = true
+            for (config, what) in [(streams, "active_tcp"), (names, "mdns_candidates")] {
+                let refused = refusal { _ = try Connection(config: config, loopback: true) }
+                #expect(refused?.reason == .invalidArgument)
+                #expect(refused?.message.hasPrefix(what) == true)
+            }
+        }
+
+        @Test func aServerThatIsNotThereIsTold() async throws {
+            // This driver opens no streams.
+            let url = "turn:127.0.0.1?transport=tcp"
+            let server = IceServer(urls: [url], username: "alice", credential: "secret")
+            let connection = try Connection(servers: [server], loopback: true)
+            _ = try await connection.createDataChannel("pond")
+            try await connection.setLocalDescription(try await connection.createOffer())
+            for await case .iceCandidateError(let of, _, _, let errorCode, let errorText) in connection.events {
+                #expect(of == url)
+                #expect(errorCode == 701)
+                #expect(!errorText.isEmpty)
+                break
+            }
+            await connection.close()
+        }
+
+        @Test func whoStopsTakingEventsTakesNoneAway() async throws {
+            let connection = try Connection(loopback: true)
+            let stopped = Task { for await _ in connection.events {} }
+            stopped.cancel()
+            await stopped.value
+            _ = try await connection.createDataChannel("pond")
+            #expect(await connection.events.contains { if case .negotiationNeeded = $0 { true } else { false } })
+            await connection.close()
+        }
+
+        @Test func whoOpensChannelsThatNobodyTakesIsHeldBack() async throws {
+            let (a, b) = (try Connection(loopback: true), try Connection(loopback: true))
+            var last = try await a.createDataChannel("0")
+            try await negotiate(a, b)
+            try await last.opened()
+            var opened = 1
+            while opened < 3000 {
+                last = try await a.createDataChannel("\(opened)")
+                // The first ones have to open. Of the others, one will not.
+                guard try await opens(last, within: opened <= 256 ? .seconds(100) : .seconds(2)) else { break }
+                opened += 1
+            }
+            #expect(opened > 256)
+            #expect(opened < 3000)
+
+            // Once they are taken things move again, and all are there.
+            let expected = Set((0...opened).map(String.init))
+            let labels = Task {
+                var labels: Set<String> = []
+                for await case .channel(let channel) in b.events {
+                    labels.insert(channel.label)
+                    if labels.count == expected.count { break }
+                }
+                return labels
+            }
+            try await last.opened()
+            #expect(await labels.value == expected)
+            await a.close()
+            await b.close()
+        }
+
+        private func opens(_ channel: Channel, within limit: Duration) async throws -> Bool {
+            try await withThrowingTaskGroup(of: Bool.self) { group in
+                group.addTask {
+                    try await channel.opened()
+                    return true
+                }
+                group.addTask {
+                    try await Task.sleep(for: limit)
+                    return false
+                }
+                defer { group.cancelAll() }
+                return try await group.next() ?? false
+            }
+        }
+
+        @Test func ofManyStatesTheLatestIsKept() async throws {
+            let inbox = Inbox<Connection.Event>()
+            for _ in 0..<256 { inbox.tell(.iceConnectionStateChange(.checking)) }
+            for _ in 0..<10 {
+                inbox.tell(.negotiationNeeded)
+                inbox.tell(.iceConnectionStateChange(.disconnected))
+                inbox.tell(.connectionStateChange(.disconnected, failure: nil))
+            }
+            inbox.tell(.iceConnectionStateChange(.connected))
+            inbox.end()
+            // What asks for something is kept, and a state of each kind.
+            #expect(inbox.count == 256 + 10 + 1)
+            var events: [Connection.Event] = []
+            while true {
+                let event = try await withCheckedThrowingContinuation { continuation in
+                    _ = inbox.take(Waiter(ticket: Ticket(), continuation: continuation))
+                }
+                guard let event else { break }
+                events.append(event)
+            }
+            let asked = events.filter { if case .negotiationNeeded = $0 { true } else { false } }
+            #expect(asked.count == 10)
+            guard case .iceConnectionStateChange(.connected)? = events.last else {
+                Issue.record("the last event was \(String(describing: events.last))")
+                return
+            }
         }
 
         @Test func aTaskThatIsCancelledWaitsNoMore() async throws {
@@ -257,7 +504,7 @@ extension Everything {
         @Test func aConnectionThatNobodyHoldsEnds() async throws {
             let linked = try await Linked()
             weak var forgotten: Connection?
-            let events: AsyncStream<Connection.Event>
+            let events: Connection.Events
             do {
                 let connection = try Connection(loopback: true)
                 (forgotten, events) = (connection, connection.events)
@@ -271,7 +518,7 @@ extension Everything {
         @Test func aChannelThatNobodyTookHoldsNothing() async throws {
             weak var driver = try await driverThatWasOfferedAChannel()
             // What its timer held goes on the queue.
-            for _ in 0..<500 where driver != nil { try await Task.sleep(for: .milliseconds(10)) }
+            for _ in 0..<6000 where driver != nil { try await Task.sleep(for: .milliseconds(10)) }
             #expect(driver == nil)
         }
 
@@ -279,10 +526,7 @@ extension Everything {
         private func driverThatWasOfferedAChannel() async throws -> Driver {
             let (a, b) = (try Connection(loopback: true), try Connection(loopback: true))
             let channel = try await a.createDataChannel("pond")
-            try await a.setLocalDescription(try await a.createOffer())
-            try await b.setRemoteDescription(try #require(try await a.localDescription()))
-            try await b.setLocalDescription(try await b.createAnswer())
-            try await a.setRemoteDescription(try #require(try await b.localDescription()))
+            try await negotiate(a, b)
             try await channel.opened()
             await a.close()
             await b.close()
@@ -291,7 +535,8 @@ extension Everything {
 
         @Test func namesAreResolved() async throws {
             #expect(await resolve("127.0.0.1") == ["127.0.0.1"])
-            #expect(await resolve("nowhere.invalid") == [])
+            // No server can be asked for it: a label has 63 bytes at the most.
+            #expect(await resolve(String(repeating: "x", count: 64) + ".invalid") == [])
         }
 
         @Test func addressesAreReadAndWritten() throws {
