@@ -20,7 +20,7 @@ const { values: options } = parseArgs({
 /** @typedef {import("frazil").Channel} Channel @typedef {import("frazil").Description} Description */
 
 const MESSAGE = 16_384;
-const LIMIT = 30_000;
+const LIMIT = 120_000;
 
 /** Joins the room, and calls `handle` with whatever comes. Gives how to send. */
 async function join(/** @type {(message: any) => void} */ handle) {

@@ -45,7 +45,7 @@ test("the snippets of the README are those of the example's kind: they run", asy
     const { execFileSync } = await import("node:child_process");
     execFileSync(process.execPath, ["--input-type=module", "--eval", snippet], {
       cwd: import.meta.dirname,
-      timeout: 30_000,
+      timeout: 120_000,
       stdio: ["ignore", "pipe", "inherit"],
     });
   }
