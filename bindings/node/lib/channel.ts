@@ -46,6 +46,8 @@ export class Channel implements AsyncIterableIterator<Message> {
   readonly label: string;
   /** The subprotocol's name; empty for none. */
   readonly protocol: string;
+  /** Whether messages arrive in the order in which they were sent. */
+  readonly ordered: boolean;
   /** Is there once the channel is open; rejected if it closes before that. */
   readonly opened: Promise<void>;
   /** Is there once the channel is closed, by whomever. */
@@ -58,6 +60,8 @@ export class Channel implements AsyncIterableIterator<Message> {
   /** How many bytes were read and not released yet. */
   #read = 0;
   #readers = new Queue<Reader>();
+  /** A message was sent. Before that, what is buffered is the announcement of the channel, of whose end the core does not tell. */
+  #used = false;
   /** The core knows that the channel is to be closed. */
   #closing = false;
   /** Why nothing can be sent any more. */
@@ -66,10 +70,11 @@ export class Channel implements AsyncIterableIterator<Message> {
   #close!: () => void;
 
   /** Made by its connection. */
-  constructor(line: Line, label: string, protocol: string) {
+  constructor(line: Line, label: string, protocol: string, ordered: boolean) {
     this.#line = line;
     this.label = label;
     this.protocol = protocol;
+    this.ordered = ordered;
     this.opened = new Promise((resolve, reject) => {
       this.#open = { resolve, reject };
     });
@@ -85,18 +90,22 @@ export class Channel implements AsyncIterableIterator<Message> {
     return this.#state;
   }
 
-  /** W3C `bufferedAmount`: bytes that the other side has not acknowledged yet. */
+  /** W3C `bufferedAmount`: bytes that the other side has not acknowledged yet; none once the channel is closed. */
   get bufferedAmount(): number {
     return this.#state === "closed" ? 0 : this.#line.bufferedAmount();
   }
 
   /**
    * Sends a message. The promise is there once there is room for it, and the bytes stay as they are until then: who waits for
-   * it before the next one never fills the memory. Messages go in the order of the calls.
+   * it before the next one never fills the memory. Messages go in the order of the calls, and those of a channel that is not
+   * open yet once it is. In a text, half of a surrogate pair goes as U+FFFD.
+   *
+   * It is rejected with the code `closed` if the channel closes or is to be closed, and with `not-sent` if the message is longer
+   * than the other side takes.
    */
   send(message: Message): Promise<void> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
-    if (this.#state === "closing") return Promise.reject(new FrazilError("not-sent", "the channel is closing"));
+    if (this.#state === "closing") return Promise.reject(new FrazilError("closed", "the channel is closing"));
     const text = typeof message === "string";
     const bytes = text ? Buffer.from(message) : message;
     return new Promise((resolve, reject) => {
@@ -105,34 +114,64 @@ export class Channel implements AsyncIterableIterator<Message> {
     });
   }
 
-  /** The next message; undefined once the channel is closed and all is read. */
-  async receive(): Promise<Message | undefined> {
-    return (await this.next()).value;
+  /**
+   * The next message; undefined once the channel is closed and all is read.
+   *
+   * Who does not want to wait any longer aborts the `signal`: then the promise is rejected with the signal's reason, and the
+   * next message goes to whoever asks next. A promise that is only left behind, as by `Promise.race`, still takes a message.
+   */
+  async receive({ signal }: { signal?: AbortSignal } = {}): Promise<Message | undefined> {
+    signal?.throwIfAborted();
+    return (await this.#next(signal)).value;
   }
 
   next(): Promise<IteratorResult<Message, undefined>> {
+    return this.#next();
+  }
+
+  #next(signal?: AbortSignal): Promise<IteratorResult<Message, undefined>> {
     const unread = this.#unread.shift();
     if (unread !== undefined) {
       this.#release(unread.length);
       return Promise.resolve({ done: false, value: unread.message });
     }
-    if (this.#state !== "closed") return new Promise((resolve, reject) => this.#readers.push({ resolve, reject }));
-    return this.#ended?.code === "panicked" ? Promise.reject(this.#ended) : Promise.resolve(OVER);
+    if (this.#state !== "closed") return this.#wait(signal);
+    return this.#ended === undefined || isQuiet(this.#ended) ? Promise.resolve(OVER) : Promise.reject(this.#ended);
+  }
+
+  #wait(signal: AbortSignal | undefined): Promise<IteratorResult<Message, undefined>> {
+    let abort = () => {};
+    const read = new Promise<IteratorResult<Message, undefined>>((resolve, reject) => {
+      const reader = { resolve, reject };
+      this.#readers.push(reader);
+      abort = () => {
+        this.#readers.remove(reader);
+        reject(signal?.reason);
+      };
+    });
+    if (signal === undefined) return read;
+    signal.addEventListener("abort", abort);
+    return read.finally(() => signal.removeEventListener("abort", abort));
   }
 
   [Symbol.asyncIterator](): this {
     return this;
   }
 
-  /** Closes the channel once all that waits is sent. To close twice is no error. */
+  /**
+   * Closes the channel, where nothing can be sent any more from then on. What was sent before is delivered first: {@link closed}
+   * is there after that. To close twice is no error.
+   */
   close(): void {
     if (this.#state === "closing" || this.#state === "closed") return;
     this.#state = "closing";
-    this.#closeIfAllIsSent();
+    this.#closeIfAllIsDelivered();
   }
 
-  #closeIfAllIsSent(): void {
+  /** For the core it would be closed at once, and what is on its way lost if the connection is closed then. */
+  #closeIfAllIsDelivered(): void {
     if (this.#state !== "closing" || this.#unsent.length > 0 || this.#closing) return;
+    if (this.#used && this.#line.bufferedAmount() > 0) return;
     this.#closing = true;
     this.#line.close();
   }
@@ -150,6 +189,7 @@ export class Channel implements AsyncIterableIterator<Message> {
     for (let next = this.#unsent.peek(); next !== undefined; next = this.#unsent.peek()) {
       try {
         if (!this.#line.send(next.bytes, next.text)) break;
+        this.#used = true;
         next.resolve();
       } catch (error) {
         next.reject(error);
@@ -157,7 +197,7 @@ export class Channel implements AsyncIterableIterator<Message> {
       this.#unsent.shift();
     }
     this.#line.pump();
-    this.#closeIfAllIsSent();
+    this.#closeIfAllIsDelivered();
   }
 
   /** @internal */
@@ -188,10 +228,15 @@ export class Channel implements AsyncIterableIterator<Message> {
     this.#close();
     for (let next = this.#unsent.shift(); next !== undefined; next = this.#unsent.shift()) next.reject(why);
     for (let next = this.#readers.shift(); next !== undefined; next = this.#readers.shift()) {
-      if (why.code === "panicked") next.reject(why);
-      else next.resolve(OVER);
+      if (isQuiet(why)) next.resolve(OVER);
+      else next.reject(why);
     }
   }
+}
+
+/** Whether this is an end as any other, and no fault of which readers are to know. */
+function isQuiet(why: FrazilError): boolean {
+  return why.code === "closed";
 }
 
 const OVER: IteratorReturnResult<undefined> = { done: true, value: undefined };

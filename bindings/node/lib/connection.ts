@@ -16,7 +16,7 @@ import {
   type IceCandidate,
   type Pair,
 } from "./native.cjs";
-import { hostSockets, Peer } from "./peer.js";
+import { hostSockets, Peer, udpDriverConfig } from "./peer.js";
 import { UdpSocket } from "./socket.js";
 
 /** STUN or TURN servers with the same credentials (W3C `RTCIceServer`). */
@@ -66,30 +66,27 @@ export interface ConnectionEvents {
   iceconnectionstatechange: [state: IceConnectionState];
   /** The state of gathering is another. */
   icegatheringstatechange: [state: IceGatheringState];
-  /** The connection's state is another. If it failed, or is closed by a fault of ours, `failure` says why. */
+  /** The connection's state is another. If it failed, or is closed because it is broken, `failure` says why. */
   connectionstatechange: [state: ConnectionState, failure: string | undefined];
-  /** Another pair carries the traffic; `selectedPair` says which. */
-  selectedcandidatepairchange: [];
+  /** Another pair carries the traffic. Null if that has gone in the meantime. */
+  selectedcandidatepairchange: [pair: Pair | null];
   /** A STUN or TURN server gives us no candidate, or takes back what it gave. */
   icecandidateerror: [error: event.IceCandidateError];
   /** An ICE restart has found no path. The one from before it stays in use. */
   icerestartfailed: [failure: string];
-  /** The other side opened a channel. */
+  /** The other side opened a channel. If nobody listens, it is closed. */
   datachannel: [channel: Channel];
-  /** The connection is broken by a fault of ours, and closed. If nobody listens, it is a warning of the process. */
+  /**
+   * The connection is broken, and closed: by a fault of ours (`panicked`), or since no socket could be bound (`system`). If
+   * nobody listens, it is a warning of the process.
+   */
   error: [error: Error];
 }
 
-/** How many bytes may wait in a channel to be read before the other side is held back. */
-const RECEIVE_BUFFER = 1 << 20;
-/** The largest message that the core receives unless told otherwise. */
-const MAX_MESSAGE_SIZE = 262_144;
 /** How many path numbers are kept with where they lead. */
 const MAX_ROUTES = 512;
 /** How many datagrams may wait for the system to take them. More are lost, as in any full queue on their way. */
 const MAX_UNSENT = 1024;
-/** How long the other side is told that we leave, in milliseconds. */
-const FAREWELL = 1000;
 /** The longest time that Node waits for, in milliseconds. */
 const MAX_DELAY = 2 ** 31 - 1;
 
@@ -112,7 +109,10 @@ interface Outbound {
  * Descriptions and candidates are the application's to carry; the calls and events are those of W3C's `RTCPeerConnection`, but
  * calls answer at once, and need no `await`. This small driver speaks UDP only: it opens no TCP or TLS streams.
  *
- * While it is open it keeps the process running. After {@link close} every call throws a `FrazilError` with the code `closed`.
+ * Sockets are bound after the constructor has returned, so that a description made at once has no candidates.
+ *
+ * While it is open it keeps the process running. After {@link close} calls throw a `FrazilError` with the code `closed`; the
+ * states can still be read.
  */
 export class Connection extends EventEmitter<ConnectionEvents> {
   /** Is there once the connection is closed, by whichever side, and its sockets are. */
@@ -138,7 +138,6 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   #draining = false;
   #deadline: number | null = null;
   #timer: NodeJS.Timeout | undefined;
-  #farewell: NodeJS.Timeout | undefined;
   /** Why there are no calls any more. */
   #over: FrazilError | undefined;
   #finished = false;
@@ -146,22 +145,14 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   constructor(options: ConnectionOptions = {}) {
     super();
-    // To leave it out silently would tell addresses that are to be concealed.
-    if ((options as Config).mdnsCandidates)
-      throw new FrazilError("invalid-argument", "mdnsCandidates cannot be had here: this driver publishes no names");
-    const { iceServers = [], certificate, loopback = false, ...config } = options;
+    const { iceServers = [], certificate, loopback = false, ...wanted } = options;
+    const config = udpDriverConfig(wanted);
     this.closed = new Promise((resolve) => {
       this.#finish = resolve;
     });
-    this.#receiveBuffer = config.receiveBuffer ?? RECEIVE_BUFFER;
-    this.#peer = new Peer(
-      { ...config, receiveBuffer: this.#receiveBuffer, activeTcp: false, mdnsCandidates: false },
-      iceServers.map(asServer),
-      certificate,
-      randomBytes(32),
-      performance.now(),
-    );
-    this.#messages = Buffer.allocUnsafeSlow(HEADER + (config.maxMessageSize ?? MAX_MESSAGE_SIZE));
+    this.#receiveBuffer = config.receiveBuffer;
+    this.#peer = new Peer(config, iceServers.map(asServer), certificate, randomBytes(32), performance.now());
+    this.#messages = Buffer.allocUnsafeSlow(HEADER + config.maxMessageSize);
     void this.#gather(hostSockets(loopback, false));
   }
 
@@ -169,12 +160,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** W3C `createOffer`. It has all candidates known by now. */
   createOffer(): Description {
-    return this.#open().createOffer();
+    return this.#call((peer) => peer.createOffer());
   }
 
   /** W3C `createAnswer`. It has all candidates known by now. */
   createAnswer(): Description {
-    return this.#open().createAnswer();
+    return this.#call((peer) => peer.createAnswer());
   }
 
   /** W3C `setLocalDescription`: sets what was created last, or takes an offer back. */
@@ -189,12 +180,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** W3C `localDescription`: the last one set, with all candidates known by now. */
   get localDescription(): Description | null {
-    return this.#open().localDescription();
+    return this.#call((peer) => peer.localDescription());
   }
 
   /** W3C `remoteDescription`: the last one set, with the candidates that came since. */
   get remoteDescription(): Description | null {
-    return this.#open().remoteDescription();
+    return this.#call((peer) => peer.remoteDescription());
   }
 
   /** W3C `addIceCandidate`. */
@@ -216,7 +207,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   createDataChannel(label: string, options: ChannelOptions = {}): Channel {
     return this.#ask((peer) => {
       const number = peer.createDataChannel({ label, ...options }, performance.now());
-      return this.#addChannel(number, label, options.protocol ?? "");
+      return this.#addChannel(number, label, options.protocol ?? "", options.ordered ?? true);
     });
   }
 
@@ -242,22 +233,23 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** The pair that carries the traffic; null if there is none. */
   get selectedPair(): Pair | null {
-    return this.#open().selectedPair();
+    return this.#call((peer) => peer.selectedPair());
   }
 
   /** Our certificate with its key, to be kept for another connection. */
   get certificate(): Certificate {
-    return this.#open().certificate();
+    return this.#call((peer) => peer.certificate());
   }
 
   /**
-   * Leaves: the channels are closed at once, and the other side is told, which takes a second at the most. To close twice is
-   * no error.
+   * Leaves. For us all is over at once: whoever waits for a channel waits no longer, and only what has arrived can still be
+   * read. The promise is there when the other side was told, and servers have back what they lent, which takes two seconds at the
+   * most. What the other side has not acknowledged may be lost: close the channel first, and wait until it is closed. To close
+   * twice is no error.
    */
   close(): Promise<void> {
     if (this.#over === undefined) {
       this.#end(new FrazilError("closed", "the connection is closed"));
-      this.#farewell = setTimeout(() => this.#release(), FAREWELL);
       this.#run((peer) => peer.leave(performance.now()));
     }
     return this.closed;
@@ -269,6 +261,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     // Whatever address cannot be bound to is not there for us.
     const bound = await Promise.allSettled(hosts.map((host) => this.#bind(host)));
     const sockets = bound.flatMap((result) => (result.status === "fulfilled" ? [result.value.host] : []));
+    if (sockets.length === 0 && this.#over === undefined) return this.#break(unbound(hosts.at(-1), bound.at(-1)));
     this.#run((peer) => {
       peer.handleNetworkChange(sockets, performance.now());
       peer.endOfCandidates(performance.now());
@@ -421,20 +414,17 @@ export class Connection extends EventEmitter<ConnectionEvents> {
         peer.handleStreamClosed(event.path, performance.now());
         break;
       case "SignalingStateChange":
-        this.#states.signaling = event.state as SignalingState;
-        this.#tell("signalingstatechange", this.#states.signaling);
+        this.#setSignalingState(event.state as SignalingState);
         break;
       case "IceConnectionStateChange":
-        this.#states.ice = event.state as IceConnectionState;
-        this.#tell("iceconnectionstatechange", this.#states.ice);
+        this.#setIceConnectionState(event.state as IceConnectionState);
         break;
       case "IceGatheringStateChange":
         this.#states.gathering = event.state as IceGatheringState;
         this.#tell("icegatheringstatechange", this.#states.gathering);
         break;
       case "ConnectionStateChange":
-        this.#states.connection = event.state as ConnectionState;
-        this.#tell("connectionstatechange", this.#states.connection, event.failure);
+        this.#setConnectionState(event.state as ConnectionState, event.failure);
         // The other side has left.
         if (event.state === "closed") void this.close();
         break;
@@ -447,7 +437,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
         break;
       }
       case "SelectedPairChange":
-        this.#tell("selectedcandidatepairchange");
+        this.#tell("selectedcandidatepairchange", peer.selectedPair());
         break;
       case "IceCandidateError": {
         const { type, ...error } = event;
@@ -458,9 +448,11 @@ export class Connection extends EventEmitter<ConnectionEvents> {
         this.#tell("icerestartfailed", event.failure);
         break;
       case "DataChannel": {
-        const channel = this.#addChannel(event.channel, event.label, event.protocol);
+        const channel = this.#addChannel(event.channel, event.label, event.protocol, event.ordered);
         channel._opened();
-        this.#tell("datachannel", channel);
+        process.nextTick(() => {
+          if (!this.emit("datachannel", channel)) this.#turnAway(event.channel);
+        });
         break;
       }
       case "ChannelOpen":
@@ -470,10 +462,28 @@ export class Connection extends EventEmitter<ConnectionEvents> {
         this.#channels.get(event.channel)?._flush();
         break;
       case "ChannelClosed":
-        this.#channels.get(event.channel)?._ended(new FrazilError("not-sent", "the channel is closed"));
+        this.#channels.get(event.channel)?._ended(new FrazilError("closed", "the channel is closed"));
         this.#channels.delete(event.channel);
         break;
     }
+  }
+
+  #setSignalingState(state: SignalingState): void {
+    if (state === this.#states.signaling) return;
+    this.#states.signaling = state;
+    this.#tell("signalingstatechange", state);
+  }
+
+  #setIceConnectionState(state: IceConnectionState): void {
+    if (state === this.#states.ice) return;
+    this.#states.ice = state;
+    this.#tell("iceconnectionstatechange", state);
+  }
+
+  #setConnectionState(state: ConnectionState, failure: string | undefined): void {
+    if (state === this.#states.connection) return;
+    this.#states.connection = state;
+    this.#tell("connectionstatechange", state, failure);
   }
 
   /** Tells the application, when all that is being done is done. What a listener throws is its process's to handle. */
@@ -503,9 +513,15 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.#routes.clear();
   }
 
-  #addChannel(number: number, label: string, protocol: string): Channel {
+  /** Closes a channel of the other side's that nobody wants, and drops what comes on it until then. */
+  #turnAway(number: number): void {
+    if (this.#channels.delete(number)) this.#run((peer) => peer.closeChannel(number, performance.now()));
+  }
+
+  #addChannel(number: number, label: string, protocol: string, ordered: boolean): Channel {
     const line = {
-      send: (bytes: Uint8Array, text: boolean) => this.#open().send(number, bytes, text, performance.now()),
+      send: (bytes: Uint8Array, text: boolean) =>
+        this.#call((peer) => peer.send(number, bytes, text, performance.now())),
       pump: () => this.#run(() => {}),
       release: (bytes: number) => {
         this.#run((peer) => peer.release(number, bytes, performance.now()));
@@ -514,24 +530,29 @@ export class Connection extends EventEmitter<ConnectionEvents> {
         this.#ask((peer) => peer.closeChannel(number, performance.now()));
       },
       releaseAfter: this.#receiveBuffer / 2,
-      bufferedAmount: () => this.#open().bufferedAmount(number),
+      bufferedAmount: () => this.#call((peer) => peer.bufferedAmount(number)),
     };
-    const channel = new Channel(line, label, protocol);
+    const channel = new Channel(line, label, protocol, ordered);
     this.#channels.set(number, channel);
     return channel;
   }
 
   // How it runs and ends.
 
-  /** The peer, for who may still call it. */
-  #open(): Peer {
+  /** Calls the core for the application. If that breaks it, all who wait are told. */
+  #call<R>(call: (peer: Peer) => R): R {
     if (this.#over !== undefined) throw this.#over;
-    return this.#peer;
+    try {
+      return call(this.#peer);
+    } catch (error) {
+      if (isPanic(error)) this.#break(error);
+      throw error;
+    }
   }
 
-  /** Has the core do what the application asks for. */
+  /** Has the core do what the application asks for, and takes out what comes of it. */
   #ask<R>(call: (peer: Peer) => R): R {
-    const result = call(this.#open());
+    const result = this.#call(call);
     this.#run(() => {});
     return result;
   }
@@ -542,25 +563,27 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     try {
       if (call(this.#peer) !== false) this.#drain(this.#peer);
     } catch (error) {
-      this.#break(error as Error);
+      this.#break(isPanic(error) ? error : new FrazilError("panicked", String(error)));
     }
   }
 
-  /** The core has broken down. */
-  #break(error: Error): void {
-    this.#end(error instanceof FrazilError ? error : new FrazilError("panicked", String(error)));
+  /** The connection cannot go on. */
+  #break(why: FrazilError): void {
+    if (this.#finished) return;
+    this.#end(why);
+    this.#setSignalingState("closed");
+    this.#setIceConnectionState("closed");
+    this.#setConnectionState("closed", why.message);
+    this.#complain(why);
     this.#release();
-    if (this.#states.connection !== "closed") {
-      this.#states.connection = "closed";
-      this.#tell("connectionstatechange", "closed", error.message);
-    }
-    this.#complain(error);
   }
 
   /** Says what is broken. Without a listener that would end the process, so it is a warning then. */
   #complain(error: Error): void {
-    if (this.listenerCount("error") > 0) this.#tell("error", error);
-    else process.emitWarning(error);
+    process.nextTick(() => {
+      if (this.listenerCount("error") > 0) this.emit("error", error);
+      else process.emitWarning(error);
+    });
   }
 
   /** Has all channels end. */
@@ -575,16 +598,27 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     if (this.#finished) return;
     this.#finished = true;
     clearTimeout(this.#timer);
-    clearTimeout(this.#farewell);
     for (const socket of this.#sockets) socket.close();
     this.#sockets = [];
-    this.#finish();
+    // What was told before is heard first.
+    process.nextTick(this.#finish);
     try {
       this.#peer.close();
     } catch (error) {
       this.#complain(error as Error);
     }
   }
+}
+
+function isPanic(error: unknown): error is FrazilError {
+  return error instanceof FrazilError && error.code === "panicked";
+}
+
+/** Why there is no socket, as the last one that was tried shows. */
+function unbound(host: HostSocket | undefined, result: PromiseSettledResult<unknown> | undefined): FrazilError {
+  if (host === undefined || result?.status !== "rejected")
+    return new FrazilError("system", "the machine has no address that may be used");
+  return new FrazilError("system", `no address could be bound, the last being ${host.ip}: ${result.reason.message}`);
 }
 
 function asServer({ urls, ...credentials }: IceServerInit) {

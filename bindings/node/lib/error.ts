@@ -1,6 +1,6 @@
 /** Why a call is refused, as a word for programs. */
 export type Reason =
-  /** The connection, or the peer, is closed. */
+  /** The connection, the peer or the channel is closed, or closes. */
   | "closed"
   /** The core has broken down, in this call or an earlier one. That is a fault of ours; the peer is of no use any more. */
   | "panicked"
@@ -14,9 +14,9 @@ export type Reason =
   | "invalid-candidate"
   /** The channel cannot be made. */
   | "invalid-channel"
-  /** The message cannot be sent: the channel is closed, or the message is too long. */
+  /** The message cannot be sent: it is too long, or the channel of a `Peer` is not open yet. */
   | "not-sent"
-  /** The operating system refuses what was asked of it. */
+  /** The operating system refuses what was asked of it, such as a socket on any address. */
   | "system";
 
 /** Why a call is refused. Unless the reason is `panicked`, it has changed nothing. */

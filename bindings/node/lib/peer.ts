@@ -68,7 +68,9 @@ export const hostSockets: (loopback: boolean, linkLocal: boolean) => HostSocket[
  * that such a driver has to know, back-pressure among it, and without what takes more than such sockets. What the user asks for
  * that takes more, streams or answers for `.local` names, is refused.
  */
-export const udpDriverConfig: (config: Config) => Config = throwingOurs(native.udpDriverConfig);
+export const udpDriverConfig = throwingOurs(native.udpDriverConfig) as (
+  config: Config,
+) => Config & { maxMessageSize: number; receiveBuffer: number };
 
 /** The version of this package. */
 export const version: () => string = throwingOurs(native.version);

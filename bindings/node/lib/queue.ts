@@ -15,6 +15,12 @@ export class Queue<T> {
     return this.#values[this.#head];
   }
 
+  /** Takes this one out, if it is there. */
+  remove(value: T): void {
+    const index = this.#values.indexOf(value, this.#head);
+    if (index >= 0) this.#values.splice(index, 1);
+  }
+
   shift(): T | undefined {
     if (this.length === 0) return undefined;
     const value = this.#values[this.#head++];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as frazil from "frazil";
-import { FrazilError, hostSockets, MIN_BUFFER, Peer, version } from "frazil";
+import { FrazilError, hostSockets, MIN_BUFFER, Peer, udpDriverConfig, version } from "frazil";
 import { hostSocket, newPeer, SEEDS } from "./world.mjs";
 
 const PATH = { protocol: "udp", localIp: "192.0.2.1", localPort: 4000, remoteIp: "192.0.2.2", remotePort: 4000 };
@@ -60,6 +60,7 @@ const METHODS = /** @type {Record<string, (peer: any) => unknown>} */ ({
 /** Functions beside the class that call into the native part. */
 const FUNCTIONS = /** @type {Record<string, () => unknown>} */ ({
   hostSockets: () => hostSockets(true, false),
+  udpDriverConfig: () => udpDriverConfig({}),
   version: () => version(),
   Peer: () => newPeer(),
 });
@@ -100,10 +101,11 @@ describe("a panic in the core is an error, and the process lives", () => {
           other,
         );
       }
+      // What is broken stays so, that a late call is told why.
       peer.close();
       assert.equal(
         code(() => peer.pollTimeout()),
-        "closed",
+        name === "close" ? "closed" : "panicked",
       );
     });
   }
@@ -140,7 +142,10 @@ test("errors have a reason and say what was wrong", () => {
     [() => newPeer({ seed: new Uint8Array(31) }), "invalid-argument", /31/],
     [() => peer.pollTransmit(new Uint8Array(MIN_BUFFER - 1)), "invalid-argument", new RegExp(`${MIN_BUFFER - 1}`)],
     [() => peer.pathId({ ...PATH, localIp: "192.0.2.256" }), "invalid-argument", /192\.0\.2\.256/],
-    [() => peer.send(77, BYTES, false, 1), "not-sent", /./],
+    [() => peer.send(77, BYTES, false, 1), "closed", /./],
+    [() => peer.send(peer.createDataChannel({ label: "a" }, 1), BYTES, false, 1), "not-sent", /./],
+    [() => udpDriverConfig({ activeTcp: true }), "invalid-argument", /active_tcp/],
+    [() => udpDriverConfig({ mdnsCandidates: true }), "invalid-argument", /mdns_candidates/],
     [() => new Peer({}, [{ urls: ["http://192.0.2.1"] }], null, SEEDS[0], 0), "invalid-argument", /http/],
     [
       () => peer.createDataChannel({ label: "a", maxRetransmits: 1, maxPacketLifeTime: 1 }, 1),
@@ -292,6 +297,13 @@ test("a deadline in milliseconds is not early", () => {
 test("the version is that of the package", async () => {
   const { createRequire } = await import("node:module");
   assert.equal(version(), createRequire(import.meta.url)("frazil/package.json").version);
+});
+
+test("the configuration of a driver has what such a driver has to know, and what its user asks for", () => {
+  const usual = udpDriverConfig({});
+  assert.ok(usual.receiveBuffer > 0 && usual.maxMessageSize > 0 && usual.activeTcp === false, JSON.stringify(usual));
+  const { receiveBuffer, mtu } = udpDriverConfig({ receiveBuffer: 7000, mtu: 1300 });
+  assert.deepEqual([receiveBuffer, mtu], [7000, 1300]);
 });
 
 test("host sockets are such as can be bound", () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
@@ -116,7 +116,7 @@ test("what is sent before a channel opens arrives, and a close waits for it", as
   assert.equal(channel.readyState, "connecting");
   const sent = [channel.send("one"), channel.send("two")];
   channel.close();
-  await assert.rejects(channel.send("three"), { code: "not-sent" });
+  await assert.rejects(channel.send("three"), { code: "closed" });
   const theirs = once(right, "datachannel");
   negotiate();
   await Promise.all(sent);
@@ -125,7 +125,126 @@ test("what is sent before a channel opens arrives, and a close waits for it", as
   for await (const message of remote) read.push(message);
   assert.deepEqual(read, ["one", "two"]);
   await Promise.all([channel.closed, remote.closed]);
-  await assert.rejects(remote.send("late"), { code: "not-sent" });
+  await assert.rejects(remote.send("late"), { code: "closed" });
+});
+
+test("who closes a channel and waits for it loses nothing by closing the connection", async () => {
+  const { left, channel, remote } = await connected();
+  const reading = (async () => {
+    let bytes = 0;
+    for await (const message of remote) bytes += message.length;
+    return bytes;
+  })();
+  for (let sent = 0; sent < 64; sent += 1) await channel.send(new Uint8Array(16_384));
+  channel.close();
+  await channel.closed;
+  await left.close();
+  assert.equal(await reading, 64 * 16_384);
+});
+
+test("a message that is too long is refused, and the channel goes on", async () => {
+  const { channel, remote } = await connected();
+  await assert.rejects(channel.send(new Uint8Array(262_145)), { code: "not-sent" });
+  await channel.send("short");
+  assert.equal(await remote.receive(), "short");
+});
+
+test("whoever waits no longer for a message leaves it to the next", async () => {
+  const { channel, remote } = await connected();
+  const [first, second] = [new AbortController(), new AbortController()];
+  const waiting = [
+    remote.receive({ signal: first.signal }),
+    remote.receive({ signal: second.signal }),
+    remote.receive({ signal: first.signal }),
+    remote.receive(),
+  ];
+  const rejected = [waiting[0], waiting[2]].map((one) =>
+    assert.rejects(/** @type {any} */ (one), { name: "AbortError" }),
+  );
+  first.abort();
+  await Promise.all(rejected);
+  await assert.rejects(remote.receive({ signal: first.signal }), { name: "AbortError" });
+  for (const message of ["one", "two", "three"]) await channel.send(message);
+  assert.deepEqual(await Promise.all([waiting[1], waiting[3], remote.receive()]), ["one", "two", "three"]);
+  // What has been given is not taken back.
+  second.abort();
+  await channel.send("four");
+  assert.equal(await remote.receive({ signal: new AbortController().signal }), "four");
+});
+
+test("a channel that nobody listens for is closed, and the others go on", { timeout: 120_000 }, async () => {
+  const { left, right, channel, remote } = await connected();
+  assert.equal(right.listenerCount("datachannel"), 0);
+  const unwanted = left.createDataChannel("unwanted");
+  const sent = unwanted.send("to nobody");
+  await unwanted.closed;
+  await sent;
+  await assert.rejects(unwanted.send("late"), { code: "closed" });
+  await channel.send("still here");
+  assert.equal(await remote.receive(), "still here");
+});
+
+test("both sides know whether a channel is in order, and which pair carries it", async () => {
+  const { left, right, channel, remote } = await connected();
+  assert.deepEqual([channel.ordered, remote.ordered], [true, true]);
+  const theirs = once(right, "datachannel");
+  const loose = left.createDataChannel("loose", { ordered: false });
+  const [seen] = /** @type {[import("frazil").Channel]} */ (await theirs);
+  assert.deepEqual([loose.ordered, seen.ordered], [false, false]);
+
+  const other = pair();
+  const told = once(other.left, "selectedcandidatepairchange");
+  other.left.createDataChannel("data");
+  other.negotiate();
+  const [selected] = /** @type {[import("frazil").Pair]} */ (await told);
+  assert.deepEqual([selected.protocol, typeof selected.remotePort], ["udp", "number"]);
+});
+
+test("half of a surrogate pair becomes a replacement character", async () => {
+  const { left, right, channel, remote } = await connected();
+  await channel.send("a\ud800b");
+  assert.equal(await remote.receive(), "a\ufffdb");
+  const theirs = once(right, "datachannel");
+  left.createDataChannel("\udc00");
+  const [seen] = /** @type {[import("frazil").Channel]} */ (await theirs);
+  assert.equal(seen.label, "\ufffd");
+});
+
+test("with a close all ends at once for whoever waits, but for what has arrived", async () => {
+  const { left, right, channel, remote } = await connected();
+  await remote.send("arrived");
+  while (remote.bufferedAmount > 0) await new Promise((resolve) => setImmediate(resolve));
+  const theirs = once(right, "datachannel");
+  const quiet = left.createDataChannel("quiet");
+  await theirs;
+  const reading = quiet.receive();
+  const iterating = quiet.next();
+  const sending = Promise.all(Array.from({ length: 256 }, () => channel.send(new Uint8Array(16_384))));
+  const unopened = left.createDataChannel("never");
+  const early = unopened.send("early");
+  /** @type {unknown[]} */
+  const told = [];
+  left.on("signalingstatechange", (state) => told.push(state));
+  left.on("iceconnectionstatechange", (state) => told.push(state));
+  left.on("connectionstatechange", (state, failure) => told.push(state, failure));
+
+  let over = false;
+  const closing = left.close().then(() => {
+    over = true;
+  });
+  assert.deepEqual([left.signalingState, left.iceConnectionState, left.connectionState], Array(3).fill("closed"));
+  for (const one of [channel, quiet, unopened]) assert.deepEqual([one.readyState, one.bufferedAmount], ["closed", 0]);
+  assert.equal(await reading, undefined);
+  assert.deepEqual(await iterating, { done: true, value: undefined });
+  for (const refused of [sending, early, unopened.opened, channel.send("late")])
+    await assert.rejects(/** @type {Promise<unknown>} */ (refused), { code: "closed" });
+  assert.equal(await channel.receive(), "arrived");
+  assert.equal(await channel.receive(), undefined);
+  await channel.closed;
+  await new Promise((resolve) => process.nextTick(resolve));
+  assert.deepEqual(told, ["closed", "closed", "closed", undefined]);
+  assert.ok(!over);
+  await closing;
 });
 
 test("after close every call is an error and a second close is none", async () => {
@@ -236,6 +355,44 @@ test("a panic in the core ends the connection, and the process lives", async () 
   assert.throws(() => left.createOffer(), { code: "panicked" });
 });
 
+test("a panic in any call of the application's is told to all who wait", async () => {
+  const { _injectPanic } = await import("frazil");
+  for (const call of /** @type {((left: Connection, channel: import("frazil").Channel) => unknown)[]} */ ([
+    (left) => left.createOffer(),
+    (left) => left.createAnswer(),
+    (left) => left.setLocalDescription({ type: "offer", sdp: "" }),
+    (left) => left.setRemoteDescription({ type: "offer", sdp: "" }),
+    (left) => left.addIceCandidate({ candidate: "" }),
+    (left) => left.restartIce(),
+    (left) => left.setServers([]),
+    (left) => left.createDataChannel("late"),
+    (left) => left.localDescription,
+    (left) => left.remoteDescription,
+    (left) => left.selectedPair,
+    (left) => left.certificate,
+    (_, channel) => channel.bufferedAmount,
+    (_, channel) => channel.close(),
+  ])) {
+    const { left, channel } = await connected();
+    const [broken, changed] = [once(left, "error"), once(left, "connectionstatechange")];
+    const reading = channel.receive();
+    const panicked = { name: "FrazilError", code: "panicked" };
+    _injectPanic();
+    assert.throws(() => call(left, channel), panicked, `${call}`);
+    // Not only when the core is next called.
+    const states = [left.signalingState, left.iceConnectionState, left.connectionState, channel.readyState];
+    assert.deepEqual(states, Array(4).fill("closed"), `${call}`);
+    await assert.rejects(reading, panicked);
+    assert.match((await changed)[1], /injected/);
+    assert.equal((await broken)[0].code, "panicked");
+    await left.closed;
+    for (const late of [channel.send("late"), channel.receive()]) await assert.rejects(late, panicked);
+    assert.equal(channel.bufferedAmount, 0);
+    assert.throws(() => left.createOffer(), panicked);
+    await left.close();
+  }
+});
+
 test("a panic that nobody listens for does not end the process", async () => {
   const program = `
     import { Connection, _injectPanic } from "frazil";
@@ -262,6 +419,49 @@ test("a panic that nobody listens for does not end the process", async () => {
   assert.match(out.warned, /FrazilError: the core broke down: injected/);
 });
 
+test("a connection that gets no socket says so, and is closed", async () => {
+  const { UdpSocket } = await import("../node_modules/frazil/dist/socket.js");
+  const { bind } = UdpSocket;
+  // An address for documentation, which no machine has.
+  UdpSocket.bind = (host, receive) => bind({ ...host, ip: "203.0.113.1" }, receive);
+  try {
+    const connection = new Connection({ loopback: true });
+    const channel = connection.createDataChannel("data");
+    const reading = assert.rejects(channel.receive(), { code: "system" });
+    /** @type {unknown[]} */
+    const told = [];
+    connection.on("connectionstatechange", (state, failure) => told.push(state, failure));
+    connection.on("error", (error) => told.push(/** @type {FrazilError} */ (error).code));
+    await connection.closed;
+    await reading;
+    assert.deepEqual([told[0], told[2]], ["closed", "system"]);
+    assert.match(`${told[1]}`, /no address could be bound, .*EADDRNOTAVAIL/);
+    assert.throws(() => connection.createOffer(), { code: "system" });
+    assert.equal(connection.connectionState, "closed");
+  } finally {
+    UdpSocket.bind = bind;
+  }
+});
+
+const isolated = ["--user", "--map-root-user", "--net"];
+test("so does one on a machine without addresses", {
+  skip: spawnSync("unshare", [...isolated, "true"]).status !== 0 && "no network namespace can be made here",
+}, () => {
+  // Not even the loopback interface is up in there.
+  const program = `
+    import { Connection } from "frazil";
+    const connection = new Connection({ loopback: true });
+    connection.on("error", ({ code, message }) => console.log(code, message));
+    await connection.closed;
+  `;
+  const { stdout } = spawnSync("unshare", [...isolated, process.execPath, "--input-type=module", "--eval", program], {
+    cwd: import.meta.dirname,
+    encoding: "utf8",
+    timeout: 60_000,
+  });
+  assert.equal(stdout, "system the machine has no address that may be used\n");
+});
+
 test("a socket that cannot be bound is given back", async () => {
   const { UdpSocket } = await import("../node_modules/frazil/dist/socket.js");
   const open = () => readdirSync("/proc/self/fd").length;
@@ -277,7 +477,7 @@ test("a socket that cannot be bound is given back", async () => {
 });
 
 test("configuration that cannot be is refused", () => {
-  for (const options of [{ iceServers: [{ urls: "http://192.0.2.1" }] }, { mdnsCandidates: true }])
+  for (const options of [{ iceServers: [{ urls: "http://192.0.2.1" }] }, { mdnsCandidates: true }, { activeTcp: true }])
     assert.throws(() => new Connection(options), { code: "invalid-argument" });
 });
 
