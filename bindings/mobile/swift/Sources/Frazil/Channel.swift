@@ -145,7 +145,7 @@ final class Line: @unchecked Sendable {
         shut(why)
         inbox.end()
         while let closer = closers.popFirst() {
-            if why.reason == .panicked { closer.resume(throwing: why) } else { closer.resume(returning: ()) }
+            if why.reason == .closed { closer.resume(returning: ()) } else { closer.resume(throwing: why) }
         }
     }
 

@@ -38,8 +38,8 @@ public final class Connection: Sendable {
     /// What happens, in order; it ends with the state `closed`.
     ///
     /// Every event goes to one of those who iterate; a task that is cancelled takes none from another. What nobody takes
-    /// is kept. Of the states alone, if 256 events wait, only the latest of each kind is; and if as many channels of the
-    /// other side's do, its bulk data is held back until there are fewer.
+    /// is kept, but for states: while 256 events wait, a new one takes the place of an older one of its kind. While as
+    /// many channels of the other side's wait, its bulk data is held back.
     public let events: Events
 
     let driver: Driver
@@ -147,7 +147,7 @@ public final class Connection: Sendable {
     /// already, messages and events, can still be taken; what wants a connection throws.
     ///
     /// This waits until the other side was told, servers have back what they lent, and the sockets are closed, which
-    /// takes two seconds at the most; it goes on if the task is cancelled. To close twice is no error.
+    /// takes two seconds at the most, also if the task is cancelled. To close twice is no error.
     public func close() async {
         await driver.close()
     }

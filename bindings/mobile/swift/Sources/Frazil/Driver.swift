@@ -188,7 +188,7 @@ final class Driver: @unchecked Sendable {
 
     /// Why everything is refused, also what needs no connection: the core has broken down.
     private var failure: FrazilError? {
-        over?.reason == .panicked ? over : nil
+        over == Self.closed ? nil : over
     }
 
     /// Waits until what is begun here, on the queue, is done, or the task is cancelled.
@@ -534,7 +534,7 @@ final class Driver: @unchecked Sendable {
         sockets.removeAll()
         routes.removeAll()
         closeLines(why)
-        endEvents(why.reason == .panicked ? why.message : nil)
+        endEvents(failure?.message)
         try? peer.close()
     }
 

@@ -5,7 +5,7 @@ import FrazilNative
 public struct FrazilError: Error, Equatable, Sendable {
     /// What kind of thing is wrong.
     public enum Reason: String, CaseIterable, Sendable {
-        /// The peer or connection is closed, or the channel, now or as it waits.
+        /// The peer or connection is closed, or the channel.
         case closed
         /// The core has broken down, in this call or an earlier one. That is a fault of ours; the peer is of no use any
         /// more.

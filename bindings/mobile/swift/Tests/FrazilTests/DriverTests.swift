@@ -255,6 +255,21 @@ extension Everything {
             }
         }
 
+        @Test func aChannelThatNeverOpenedCloses() async throws {
+            let connection = try Connection(loopback: true)
+            let channel = try await connection.createDataChannel("pond")
+            let (opened, sent) = (Task { try await channel.opened() }, Task { try await channel.send("never") })
+            let received = Task { await channel.receive() }
+            try await channel.close()
+            for task in [opened, sent] {
+                let result = await task.result
+                #expect(throws: FrazilError(.closed, "the channel is closed")) { try result.get() }
+            }
+            #expect(await received.value == nil)
+            #expect(try await channel.bufferedAmount() == 0)
+            await connection.close()
+        }
+
         @Test func aClosedConnectionRefusesEverything() async throws {
             let connection = try Connection(loopback: true)
             let channel = try await connection.createDataChannel("pond")
