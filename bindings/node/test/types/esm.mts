@@ -1,6 +1,6 @@
 // How a program in TypeScript uses the package by `import`. It is compiled, and its assertions are those of the compiler.
 
-import { Channel, Connection, type Event, FrazilError, type Message, Peer, type Reason } from "frazil";
+import { Channel, Connection, type Event, FrazilError, type Message, type Pair, Peer, type Reason } from "frazil";
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const holds = <T extends true>(value?: T) => value;
@@ -18,10 +18,14 @@ export async function use(seed: Uint8Array): Promise<void> {
     holds<Equal<typeof failure, string | undefined>>();
     if (state === "failed") console.error(failure);
   });
+  connection.on("selectedcandidatepairchange", (pair) => holds<Equal<typeof pair, Pair | null>>());
   // @ts-expect-error there is no such event
   connection.on("nothing", () => {});
   const channel: Channel = connection.createDataChannel("data", { ordered: false, maxRetransmits: 0 });
   await channel.opened;
+  const message = await channel.receive({ signal: AbortSignal.timeout(1000) });
+  holds<Equal<typeof message, Message | undefined>>();
+  holds<Equal<typeof channel.ordered, boolean>>();
   connection.setRemoteDescription({ type: "answer", sdp: "" });
   // As browsers write it in JSON.
   connection.addIceCandidate({ candidate: "", sdpMid: null, sdpMLineIndex: 0, usernameFragment: null });
