@@ -67,8 +67,11 @@ def test_the_message_is_that_of_the_core() -> None:
         peer.set_remote_description(Description(type="offer", sdp="v=0\r\nnonsense\r\n"), NOW)
     with pytest.raises(InvalidArgumentError, match="offering"):
         peer.set_remote_description(Description(type="offering", sdp=""), NOW)
-    with pytest.raises(NotSentError):
+    with pytest.raises(ClosedError, match="7"):
         peer.send(7, "hello", NOW)
+    unopened = peer.create_data_channel(ChannelConfig(label=""), NOW)
+    with pytest.raises(NotSentError, match="not open"):
+        peer.send(unopened, "hello", NOW)
     with pytest.raises(InvalidArgumentError, match="300"):
         peer.handle_resolved(0, ["300.0.0.1"], NOW)
     with pytest.raises(InvalidArgumentError, match="sctp"):

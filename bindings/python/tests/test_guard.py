@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import pytest
 from calls import CALLS, NOW, new_peer
-from frazil import ClosedError, PanickedError, Peer, _core, host_sockets
+from frazil import ClosedError, Config, PanickedError, Peer, _core, host_sockets, udp_driver_config
 
 FUNCTIONS: dict[str, Callable[[], object]] = {
     "host_sockets": lambda: host_sockets(loopback=True),
+    "udp_driver_config": lambda: udp_driver_config(Config()),
     "version": _core.version,
 }
 
@@ -33,6 +34,8 @@ def test_every_method_is_guarded(name: str) -> None:
             with pytest.raises(ClosedError if name == "close" else PanickedError):
                 call(peer)
     peer.close()
+    with pytest.raises(ClosedError if name == "close" else PanickedError):
+        peer.create_offer()
     # Others are not touched.
     assert new_peer().connection_state() == "new"
 

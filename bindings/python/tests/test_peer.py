@@ -10,10 +10,10 @@ from frazil import (
     BufferedAmountLow,
     ChannelClosed,
     ChannelOpen,
+    ClosedError,
     Config,
     DataChannel,
     Message,
-    NotSentError,
     Waiting,
 )
 from world import Side, World, is_stable
@@ -52,8 +52,10 @@ def test_text_and_bytes_go_both_ways(batched: bool) -> None:
     assert (pair.local_ip, pair.remote_ip, pair.remote_type) == ("192.0.2.1", "192.0.2.2", "host")
 
     one.peer.close_channel(channel, world.now)
+    with pytest.raises(ClosedError):
+        one.peer.send(channel, "late", world.now)
     world.run_until(lambda: bool(one.find(ChannelClosed) and other.find(ChannelClosed)))
-    with pytest.raises(NotSentError):
+    with pytest.raises(ClosedError):
         one.peer.send(channel, "late", world.now)
 
     one.peer.leave(world.now)

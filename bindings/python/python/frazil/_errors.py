@@ -18,7 +18,7 @@ class Error(Exception):
 
 
 class ClosedError(Error):
-    """The peer, the connection or the channel is closed."""
+    """The peer, the connection or the channel is closed, or about to be."""
 
     reason = "closed"
 
@@ -63,7 +63,7 @@ class InvalidChannelError(Error):
 
 
 class NotSentError(Error):
-    """The message cannot be sent: the channel is closed or not open, or the message is too long."""
+    """The message cannot be sent: it is too long, or the channel of a `Peer` is not open yet."""
 
     reason = "not-sent"
 
