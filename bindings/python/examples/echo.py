@@ -24,7 +24,7 @@ LANGUAGE = "python"
 LABEL = "echo"
 PROTOCOL = "frazil-echo"
 MESSAGE = 16_384
-LIMIT = 30.0
+LIMIT = 120.0
 """How many seconds everything may last."""
 
 Json = dict[str, Any]
