@@ -23,7 +23,7 @@ private const val USAGE =
     "usage: echo --signaling ws://HOST:PORT/ws --room ROOM --part offerer|answerer [--bytes 1048576] [--loopback]"
 private const val LANGUAGE = "kotlin"
 private const val MESSAGE_BYTES = 16_384
-private const val LIMIT_MILLISECONDS = 30_000L
+private const val LIMIT_MILLISECONDS = 120_000L
 
 /**
  * Two of these programs, in whatever languages, connect and echo: the offerer sends random bytes, the answerer sends them back, and

@@ -1,8 +1,10 @@
 package frazil
 
-import kotlinx.coroutines.CompletableDeferred
 import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.MutableStateFlow
+import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.flow
+import kotlinx.coroutines.flow.update
 import kotlinx.coroutines.sync.Mutex
 import kotlinx.coroutines.sync.withLock
 import kotlinx.coroutines.channels.Channel as Queue
@@ -30,16 +32,24 @@ public sealed interface Message {
  *
  * @property label a name for the application's use
  * @property protocol the subprotocol's name; empty for none
+ * @property ordered whether messages arrive in the order in which they were sent
  */
 public class Channel internal constructor(
     private val number: UInt,
     public val label: String,
     public val protocol: String,
+    public val ordered: Boolean,
     private val peer: Peer,
     private val clock: Clock,
     private val wakeDriver: () -> Unit,
 ) {
-    private val opened = CompletableDeferred<Unit>()
+    private enum class Phase { OPENING, OPEN, CLOSING, CLOSED }
+
+    private val phase = MutableStateFlow(Phase.OPENING)
+
+    /** Why it is closed, if something broke down. */
+    @Volatile
+    private var broken: FrazilException? = null
     private val room = Queue<Unit>(Queue.CONFLATED)
     private val sending = Mutex()
 
@@ -54,10 +64,42 @@ public class Channel internal constructor(
     /** What the other side sends, until the channel is closed. Each message goes to one collector. */
     public val messages: Flow<Message> = flow { while (true) emit(receive() ?: break) }
 
+    /** W3C `bufferedAmount`: bytes that the other side has not acknowledged yet; none once the channel is closed. */
+    public val bufferedAmount: UInt
+        get() =
+            try {
+                peer.bufferedAmount(number)
+            } catch (_: FrazilException.Closed) {
+                0U
+            }
+
+    /**
+     * Waits until messages can be sent.
+     *
+     * @throws FrazilException.Closed if the channel is closed
+     */
+    public suspend fun opened() {
+        if (phase.first { it != Phase.OPENING } != Phase.OPEN) throw broken ?: FrazilException.Closed("the channel is closed")
+    }
+
+    /**
+     * Sends a message. Waits until the channel is open and has room.
+     *
+     * @throws FrazilException.Closed if the channel is closed
+     * @throws FrazilException.NotSent if the message is too long for the other side
+     * @throws FrazilException.InvalidArgument if it is text that is none, as it has half of a surrogate pair
+     */
+    public suspend fun send(message: Message): Unit =
+        when (message) {
+            is Message.Text -> send(message.text)
+            is Message.Binary -> send(message.bytes)
+        }
+
     /**
      * Sends text. Waits until the channel is open and has room.
      *
-     * @throws FrazilException.NotSent if the channel is closed, or the text is too long for the other side
+     * @throws FrazilException.Closed if the channel is closed
+     * @throws FrazilException.NotSent if the text is too long for the other side
      * @throws FrazilException.InvalidArgument if it is no text, as it has half of a surrogate pair
      */
     public suspend fun send(text: String): Unit = send(spelled { text.encodeToByteArray(throwOnInvalidSequence = true) }, text = true)
@@ -65,7 +107,8 @@ public class Channel internal constructor(
     /**
      * Sends bytes. Waits until the channel is open and has room.
      *
-     * @throws FrazilException.NotSent if the channel is closed, or there are too many bytes for the other side
+     * @throws FrazilException.Closed if the channel is closed
+     * @throws FrazilException.NotSent if there are too many bytes for the other side
      */
     public suspend fun send(bytes: ByteArray): Unit = send(bytes, text = false)
 
@@ -73,8 +116,8 @@ public class Channel internal constructor(
         message: ByteArray,
         text: Boolean,
     ) {
-        opened.await()
         sending.withLock {
+            opened()
             // Once the channel is closed nobody says that there is room, and the next try says why not.
             while (!trySend(message, text)) room.receiveCatching()
         }
@@ -99,27 +142,39 @@ public class Channel internal constructor(
         val received = received.take() ?: return null
         try {
             peer.release(number, received.size, clock.now())
-        } catch (_: FrazilException.Closed) {
-            // There is nobody left to be held back.
+        } catch (_: FrazilException) {
+            // There is nobody left to be held back. If the core has broken down, whoever receives hears of it after the last message.
         } finally {
             wakeDriver()
         }
         return received.message
     }
 
-    /** Closes the channel once what was sent is delivered. To close twice, or with the connection, is no error. */
+    /**
+     * Closes the channel: nothing more can be sent, and what was sent is delivered for as long as the connection lasts. To close
+     * twice, or with the connection, is no error.
+     */
     public fun close() {
+        phase.update { if (it == Phase.CLOSED) it else Phase.CLOSING }
         try {
             peer.closeChannel(number, clock.now())
         } catch (_: FrazilException.Closed) {
             // So is the channel.
         } finally {
+            // Whoever waits for room has no use for it any more.
+            room.trySend(Unit)
             wakeDriver()
         }
     }
 
+    /** Waits until the channel is closed, by whichever side, or with the connection. */
+    public suspend fun closed() {
+        phase.first { it == Phase.CLOSED }
+        broken?.let { throw it }
+    }
+
     internal fun handleOpen() {
-        opened.complete(Unit)
+        phase.compareAndSet(Phase.OPENING, Phase.OPEN)
     }
 
     internal fun handleRoom() {
@@ -133,8 +188,9 @@ public class Channel internal constructor(
         received.offer(Received(message, size))
     }
 
-    internal fun handleClosed(cause: Throwable?) {
-        opened.complete(Unit)
+    internal fun handleClosed(cause: FrazilException?) {
+        broken = cause
+        phase.value = Phase.CLOSED
         room.close()
         received.close(cause)
     }

@@ -16,9 +16,6 @@ import java.nio.ByteOrder
 import java.nio.channels.Selector
 import java.security.SecureRandom
 
-private const val RECEIVE_BUFFER = 1_048_576U
-private const val FAREWELL = 1_000_000_000L
-private const val MAX_WAITING = 1_024
 private const val TEXT = 1 shl 31
 
 /**
@@ -27,15 +24,17 @@ private const val TEXT = 1 shl 31
  * This driver is small, so that you can read it and write your own. It opens no TCP streams, so TURN servers are reached over UDP
  * alone; it does not look for new addresses after it has begun; and names below `.local` are resolved by the system.
  *
- * It runs until [close], or until the other side closes it. After that every call but [close] itself fails with
- * [FrazilException.Closed]. Any coroutine and any thread may call.
+ * It runs until [close], or until the other side closes it: then whoever waits has an end at once, what has come is still there
+ * to be taken, and every call but [close] itself fails with [FrazilException.Closed]. Should the core break down, all that waits and
+ * every call fail with [FrazilException.Panicked], and [state] is `closed`. Any coroutine and any thread may call.
  *
- * @param config how it works; without a `receiveBuffer` a mebibyte of each channel's messages may wait to be received
+ * @param config how it works, as [udpDriverConfig] fills it in: without a `receiveBuffer` a mebibyte of each channel's messages may
+ * wait to be received
  * @param servers the STUN and TURN servers to ask
  * @param certificate a certificate that was kept; without one a new one is made
  * @param loopback whether to connect over loopback addresses too
- * @throws FrazilException.InvalidArgument if an argument cannot be
- * @throws FrazilException.System if the system does not list its interfaces, or has no room for more files
+ * @throws FrazilException.InvalidArgument if an argument cannot be, or asks for what this driver does not do
+ * @throws FrazilException.System if the system does not list its interfaces, has no room for more files, or lets no socket be bound
  */
 public class Connection
     @JvmOverloads
@@ -50,8 +49,8 @@ public class Connection
         private val selector: Selector
         private val sockets: Sockets
         private val channels = HashMap<UInt, Channel>()
-        private val news = Inbox<Event>(MAX_WAITING)
-        private val offered = Inbox<Channel>(MAX_WAITING)
+        private val news = Inbox<Event>()
+        private val offered = Inbox<Channel> { wakeDriver() }
         private val connectionState = MutableStateFlow("new")
         private val scope = CoroutineScope(SupervisorJob())
         private val driver: Job
@@ -59,22 +58,25 @@ public class Connection
         /** Datagrams of either direction, or messages; each time for as long as one turn takes. */
         private var buffer: ByteBuffer
 
-        /** When to stop driving, whatever is left to do. */
+        /** How many channels nobody has taken yet, as far as the core knows. */
+        private var backlog = 0
+
+        /** Whether it is closed, by whomever, and every call is refused. */
         @Volatile
-        private var end: Long? = null
+        private var over = false
+
+        /** Whether all who waited were told that it is over. */
+        private var ended = false
 
         /** Why the driver ended by itself. */
         @Volatile
-        private var broken: Throwable? = null
+        private var broken: FrazilException? = null
 
         init {
-            if (config.mdnsCandidates == true) {
-                throw FrazilException.InvalidArgument("mdnsCandidates: this driver publishes no names")
-            }
+            val complete = spelled { udpDriverConfig(config) }
             val addresses = hostSockets(loopback, linkLocal = false)
             val seed = ByteArray(32).also(SecureRandom()::nextBytes)
-            val receiveBuffer = config.receiveBuffer ?: RECEIVE_BUFFER
-            peer = Peer(config.copy(activeTcp = false, receiveBuffer = receiveBuffer), servers, certificate, seed, clock.now())
+            peer = Peer(complete, servers, certificate, seed, clock.now())
             selector =
                 try {
                     Selector.open()
@@ -85,11 +87,12 @@ public class Connection
             sockets = Sockets(peer, selector)
             buffer = allocate(maxOf(Sockets.BATCH_BUFFER, Peer.BATCH_BUFFER))
             try {
-                peer.handleNetworkChange(addresses.mapNotNull { sockets.bind(it) }, clock.now())
+                val bound = addresses.mapNotNull(sockets::bind)
+                if (bound.isEmpty()) throw FrazilException.System("none of the machine's addresses could be bound")
+                peer.handleNetworkChange(bound, clock.now())
                 peer.endOfCandidates(clock.now())
             } catch (cause: FrazilException) {
-                sockets.close()
-                selector.close()
+                free()
                 throw cause
             }
             // A thread of its own, as far as the others of this dispatcher are concerned: it waits in `select`.
@@ -98,13 +101,14 @@ public class Connection
 
         /**
          * What happens, until the connection is closed, for one collector: states, candidates of ours to be told to the other side,
-         * and errors of servers. If more than 1,024 wait, what comes then is lost.
+         * and errors of servers. All of it waits to be collected. The last is that the state is `closed`; its `failure` says why if
+         * the core broke down.
          */
         public val events: Flow<Event> = news.all
 
         /**
-         * The channels that the other side opens, until the connection is closed, for one collector. If more than 1,024 wait, what is
-         * opened then is closed.
+         * The channels that the other side opens, until the connection is closed, for one collector. All of them wait to be collected;
+         * while more than 256 do, the other side's data is held back.
          */
         public val incoming: Flow<Channel> = offered.all
 
@@ -114,16 +118,24 @@ public class Connection
         /**
          * W3C `createDataChannel`. It opens once the connection is there.
          *
-         * @throws FrazilException.InvalidChannel if the connection is over, or the configuration is not possible
+         * @throws FrazilException.InvalidChannel if the connection has failed, or the configuration is not possible
          */
         public fun createDataChannel(config: ChannelConfig): Channel =
             change {
                 // The driver must not hear of the channel before it is in the table.
                 synchronized(channels) {
+                    refuseIfOver()
                     val number = peer.createDataChannel(config, it)
-                    newChannel(number, config.label, config.protocol.orEmpty())
+                    newChannel(number, config.label, config.protocol.orEmpty(), config.ordered ?: true)
                 }
             }
+
+        /**
+         * W3C `createDataChannel`, ordered and reliable.
+         *
+         * @throws FrazilException.InvalidChannel if the label is too long, or there are too many channels
+         */
+        public fun createDataChannel(label: String): Channel = createDataChannel(ChannelConfig(label))
 
         /**
          * W3C `createOffer`. It has all candidates known by now; the others come as [Event.LocalIceCandidate].
@@ -172,6 +184,13 @@ public class Connection
         /** W3C `restartIce`: the next offer restarts ICE. */
         public fun restartIce(): Unit = change { peer.restartIce() }
 
+        /**
+         * W3C `setConfiguration`, of the servers. With credentials that were renewed, what was lent with the old ones is kept.
+         *
+         * @throws FrazilException.InvalidArgument if a server cannot be
+         */
+        public fun setServers(servers: List<IceServer>): Unit = change { peer.setServers(servers, it) }
+
         /** The pair that carries the traffic; null if there is none. */
         public fun selectedPair(): Pair? = change { peer.selectedPair() }
 
@@ -179,18 +198,19 @@ public class Connection
         public fun certificate(): Certificate = change { peer.certificate() }
 
         /**
-         * Closes: the other side is told, which takes about a second, and everything is freed. To close twice is no error; whoever
-         * does waits for the end as well.
+         * Closes. Whoever waits for something has an end at once. The other side is told and servers get back what they lent, and
+         * then everything is freed: for that this waits, two seconds at the most. To close twice is no error; whoever does waits for
+         * the end as well.
          */
         public suspend fun close() {
-            val leaves = synchronized(channels) { (end == null).also { if (it) end = clock.now() + FAREWELL } }
+            val leaves = synchronized(channels) { !over.also { over = true } }
             if (leaves) {
                 try {
                     peer.leave(clock.now())
                 } catch (_: FrazilException) {
                     // The core has broken down. The driver has ended, or is about to.
                 } finally {
-                    selector.wakeup()
+                    wakeDriver()
                 }
             }
             driver.join()
@@ -198,36 +218,46 @@ public class Connection
 
         /** Has the peer do something, and the driver take out what comes of it. */
         private inline fun <R> change(call: (now: Long) -> R): R {
-            if (end != null) throw broken ?: FrazilException.Closed("the connection is closed")
+            refuseIfOver()
             try {
                 return call(clock.now())
             } finally {
                 // It is also who finds out that the core has broken down.
-                selector.wakeup()
+                wakeDriver()
             }
         }
 
+        private fun refuseIfOver() {
+            if (over) throw broken ?: FrazilException.Closed("the connection is closed")
+        }
+
+        private fun wakeDriver() {
+            selector.wakeup()
+        }
+
+        /** Goes on after the end until there is nothing left to send or to wait for. */
         private fun drive() {
             try {
                 while (true) {
                     val deadline = settle()
-                    val last = end
-                    if (last != null && (deadline == Peer.NEVER || clock.now() >= last)) break
-                    sleep(minOf(deadline, last ?: Peer.NEVER))
+                    if (ended && deadline == Peer.NEVER) break
+                    sleep(deadline)
                     sockets.receive(buffer, clock)
                     peer.handleTimeout(clock.now())
                 }
             } catch (cause: Throwable) {
-                // Whoever waits for something, or asks for something, is told.
-                broken = cause
+                broken = cause as? FrazilException ?: FrazilException.System("the driver broke down: $cause")
             } finally {
-                finish()
+                free()
+                // Whoever waits for something, or asks for something, is told.
+                if (!ended) end(Event.ConnectionStateChange("closed", broken?.message))
             }
         }
 
         /** Takes out all transmits and all events, until there are neither. Gives the deadline. */
         private fun settle(): Long {
             do {
+                tellBacklog()
                 sockets.send(buffer)
                 val waiting = peer.waiting()
                 when (waiting) {
@@ -236,6 +266,13 @@ public class Connection
                 }
             } while (waiting != Peer.NOTHING)
             return peer.pollTimeout()
+        }
+
+        private fun tellBacklog() {
+            val waiting = offered.size
+            if (waiting == backlog) return
+            peer.setEventBacklog(waiting.toUInt(), clock.now())
+            backlog = waiting
         }
 
         private fun sleep(deadline: Long) {
@@ -273,10 +310,9 @@ public class Connection
         private fun handle(event: Event) {
             when (event) {
                 is Event.DataChannel -> {
-                    val channel = synchronized(channels) { newChannel(event.channel, event.label, event.protocol) }
+                    val channel = synchronized(channels) { newChannel(event.channel, event.label, event.protocol, event.ordered) }
                     channel.handleOpen()
-                    // Who opens channels that nobody takes does not fill our memory with them.
-                    if (!offered.offer(channel)) channel.close()
+                    offered.offer(channel)
                 }
 
                 is Event.ChannelOpen -> {
@@ -296,7 +332,7 @@ public class Connection
                 }
 
                 is Event.OpenSocket -> {
-                    val port = sockets.bind(event.localIp)
+                    val port = sockets.bindAnother(event.localIp)
                     peer.handleSocketOpened(event.socket, event.localIp.takeIf { port != null }, port ?: 0U, clock.now())
                 }
 
@@ -311,14 +347,18 @@ public class Connection
                 is Event.CloseStream, is Event.PublishName, is Event.WithdrawName, is Event.Message -> {}
 
                 is Event.ConnectionStateChange -> {
-                    connectionState.value = event.state
-                    news.offer(event)
-                    // Whichever side closes it.
-                    if (event.state == "closed") synchronized(channels) { end = end ?: (clock.now() + FAREWELL) }
+                    if (event.state == "closed") {
+                        // If it was the other side that closed it, we leave too.
+                        peer.leave(clock.now())
+                        end(event)
+                    } else {
+                        connectionState.value = event.state
+                        news.offer(event)
+                    }
                 }
 
                 else -> {
-                    news.offer(event)
+                    if (!ended) news.offer(event)
                 }
             }
         }
@@ -327,7 +367,8 @@ public class Connection
             val addresses =
                 try {
                     InetAddress.getAllByName(event.name).map { it.hostAddress }
-                } catch (_: IOException) {
+                } catch (_: Exception) {
+                    // There is none of that name, or we may not ask. The core waits for the answer.
                     emptyList()
                 }
             try {
@@ -335,7 +376,7 @@ public class Connection
             } catch (_: FrazilException) {
                 // Nobody wants to know any more, or the driver finds out that the core has broken down.
             } finally {
-                selector.wakeup()
+                wakeDriver()
             }
         }
 
@@ -344,25 +385,32 @@ public class Connection
             number: UInt,
             label: String,
             protocol: String,
-        ): Channel = Channel(number, label, protocol, peer, clock, selector::wakeup).also { channels[number] = it }
+            ordered: Boolean,
+        ): Channel = Channel(number, label, protocol, ordered, peer, clock, ::wakeDriver).also { channels[number] = it }
 
-        /** Nothing comes any more for anyone who waits. */
-        private fun finish() {
+        /** Tells whoever waits that nothing comes any more, and why if something broke down. */
+        private fun end(last: Event.ConnectionStateChange) {
+            ended = true
+            val left =
+                synchronized(channels) {
+                    over = true
+                    channels.values.toList().also { channels.clear() }
+                }
+            connectionState.value = last.state
+            left.forEach { it.handleClosed(broken) }
+            news.offer(last)
+            news.close(broken)
+            offered.close(broken)
+        }
+
+        private fun free() {
             try {
                 peer.close()
-            } catch (cause: FrazilException) {
-                broken = broken ?: cause
+            } catch (_: FrazilException) {
+                // It is gone nevertheless.
             }
             sockets.close()
             selector.close()
-            synchronized(channels) {
-                end = end ?: clock.now()
-                channels.values.forEach { it.handleClosed(broken) }
-                channels.clear()
-            }
-            connectionState.value = "closed"
-            news.close(broken)
-            offered.close(broken)
         }
 
         private fun allocate(size: Int): ByteBuffer = ByteBuffer.allocateDirect(size).order(ByteOrder.LITTLE_ENDIAN)

@@ -11,27 +11,27 @@ import kotlinx.coroutines.channels.Channel as Queue
  * its turn; this does not.
  */
 internal class Inbox<T : Any>(
-    private val limit: Int = Int.MAX_VALUE,
+    /** Called when something was taken. */
+    private val onTaken: () -> Unit = {},
 ) {
     private val waiting = ArrayDeque<T>()
     private val news = Queue<Unit>(Queue.CONFLATED)
     private val turn = Mutex()
 
+    /** How many wait to be taken. */
+    val size: Int get() = synchronized(waiting) { waiting.size }
+
     /** All that comes, until it is closed. Each goes to one collector. */
     val all: Flow<T> = flow { while (true) emit(take() ?: break) }
 
-    /** Keeps this; false if there is no room. */
-    fun offer(value: T): Boolean {
-        synchronized(waiting) {
-            if (waiting.size >= limit) return false
-            waiting.addLast(value)
-        }
+    /** Keeps this. It is not called after [close]. */
+    fun offer(value: T) {
+        synchronized(waiting) { waiting.addLast(value) }
         news.trySend(Unit)
-        return true
     }
 
     /** Waits for the next; null if it is closed and all were taken. What it was closed for is thrown in its place. */
-    suspend fun take(): T? = turn.withLock { next() }
+    suspend fun take(): T? = turn.withLock { next() }?.also { onTaken() }
 
     private suspend fun next(): T? {
         while (true) {

@@ -12,8 +12,8 @@ import java.nio.charset.CharacterCodingException
  *
  * Buffers are direct. The bytes between a buffer's position and its limit are meant, and both stay as they are.
  *
- * Any thread may call; calls wait for one another, and for nothing else. Every call fails with [FrazilException.Closed] after
- * [close], and with [FrazilException.Panicked] after the core has broken down.
+ * Any thread may call; calls wait for one another, and for nothing else. Every call fails with [FrazilException.Panicked] after
+ * the core has broken down, and else with [FrazilException.Closed] after [close].
  *
  * @param config how it works
  * @param servers the STUN and TURN servers to ask
@@ -274,8 +274,9 @@ public class Peer
          * Sends a message; text is UTF-8.
          *
          * @return false if as much is buffered as may be: then [Event.BufferedAmountLow] comes when there is room
-         * @throws FrazilException.NotSent if the channel is not open, or the message is too long for the other side, or text and not
-         * UTF-8
+         * @throws FrazilException.Closed if the channel is closed, or about to be
+         * @throws FrazilException.NotSent if the channel is not open yet, or the message is too long for the other side, or text and
+         * not UTF-8
          */
         public fun send(
             channel: UInt,
@@ -288,8 +289,9 @@ public class Peer
          * Sends a message; text is UTF-8.
          *
          * @return false if as much is buffered as may be: then [Event.BufferedAmountLow] comes when there is room
-         * @throws FrazilException.NotSent if the channel is not open, or the message is too long for the other side, or text and not
-         * UTF-8
+         * @throws FrazilException.Closed if the channel is closed, or about to be
+         * @throws FrazilException.NotSent if the channel is not open yet, or the message is too long for the other side, or text and
+         * not UTF-8
          */
         public fun send(
             channel: UInt,
@@ -313,6 +315,15 @@ public class Peer
             packets.release(channel, bytes, now)
         }
 
+        /**
+         * Says how many channels of the other side's the driver keeps for an application that is slow to take them: above 256 the
+         * other side's bulk data is held back, until no more than half as many wait.
+         */
+        public fun setEventBacklog(
+            waiting: UInt,
+            now: Long,
+        ): Unit = native.setEventBacklog(waiting, time(now))
+
         /** W3C `bufferedAmount`: bytes that the other side has not acknowledged yet. */
         public fun bufferedAmount(channel: UInt): UInt = native.bufferedAmount(channel)
 
@@ -330,7 +341,8 @@ public class Peer
 
         /**
          * Leaves: all channels are gone at once, and the other side is told. Go on taking out transmits and minding timeouts until
-         * there are no more, about a second, so that it is told again if the first word is lost; then [close].
+         * there are no more, two seconds at the most, so that it is told again if the first word is lost, and servers get back what
+         * they lent; then [close].
          */
         public fun leave(now: Long): Unit = native.leave(time(now))
 

@@ -4,6 +4,7 @@ import java.io.IOException
 import java.net.Inet6Address
 import java.net.InetAddress
 import java.net.InetSocketAddress
+import java.net.SocketOption
 import java.net.StandardProtocolFamily
 import java.net.StandardSocketOptions
 import java.nio.ByteBuffer
@@ -47,33 +48,49 @@ internal class Sockets(
     /** Binds a socket on this address and any port. Gives what was bound; null if it cannot be. */
     fun bind(wanted: HostSocket): HostSocket? = bind(wanted.ip, wanted.index.toInt())?.let { wanted.copy(port = it) }
 
-    /** Binds a socket on this address and any port. Gives the port; null if it cannot be bound. */
-    fun bind(
+    /** Binds one more socket on an address that has one, and any port. Gives the port; null if it cannot be bound. */
+    fun bindAnother(ip: String): UShort? {
+        val address = address(ip)
+        val neighbour = sockets.values.find { it.address.address == address }
+        return bind(ip, neighbour?.index ?: 0)
+    }
+
+    /** Whatever the system has against it: then this address is none of ours. */
+    private fun bind(
         ip: String,
-        index: Int = 0,
+        index: Int,
     ): UShort? {
         val address = address(ip, index)
         val family = if (address is Inet6Address) StandardProtocolFamily.INET6 else StandardProtocolFamily.INET
         val channel =
             try {
                 DatagramChannel.open(family)
-            } catch (_: IOException) {
-                return null
-            } catch (_: UnsupportedOperationException) {
+            } catch (_: Exception) {
                 // Java can be told to have no IPv6.
                 return null
             }
         try {
-            channel.setOption(StandardSocketOptions.SO_RCVBUF, KERNEL_BUFFER)
-            channel.setOption(StandardSocketOptions.SO_SNDBUF, KERNEL_BUFFER)
+            enlarge(channel, StandardSocketOptions.SO_RCVBUF)
+            enlarge(channel, StandardSocketOptions.SO_SNDBUF)
             channel.bind(InetSocketAddress(address, 0)).configureBlocking(false)
             val socket = Socket(channel, channel.localAddress as InetSocketAddress, index)
             channel.register(selector, SelectionKey.OP_READ, socket)
             sockets[socket.address] = socket
             return socket.address.port.toUShort()
-        } catch (_: IOException) {
+        } catch (_: Exception) {
             channel.close()
             return null
+        }
+    }
+
+    private fun enlarge(
+        channel: DatagramChannel,
+        buffer: SocketOption<Int>,
+    ) {
+        try {
+            channel.setOption(buffer, KERNEL_BUFFER)
+        } catch (_: IOException) {
+            // The buffer stays as it is.
         }
     }
 

@@ -8,24 +8,30 @@ import frazil.Description
 import frazil.Event
 import frazil.FrazilException
 import frazil.IceCandidate
+import frazil.IceServer
 import frazil.Message
 import frazil.hostSockets
 import frazil.reason
 import kotlinx.coroutines.CoroutineDispatcher
 import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitAll
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.flow.first
+import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeout
+import kotlinx.coroutines.withTimeoutOrNull
+import kotlinx.coroutines.yield
 import org.junit.jupiter.api.Assertions.assertArrayEquals
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Assumptions.assumeTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.assertThrows
 import java.io.File
@@ -92,10 +98,10 @@ private class Steps : CoroutineDispatcher() {
         block: Runnable,
     ) = steps.put(block)
 
-    fun next(): Runnable = checkNotNull(steps.poll(30, TimeUnit.SECONDS))
+    fun next(): Runnable = checkNotNull(steps.poll(120, TimeUnit.SECONDS))
 }
 
-fun bounded(action: suspend CoroutineScope.() -> Unit) = runBlocking(Dispatchers.Default) { withTimeout(60_000, action) }
+fun bounded(action: suspend CoroutineScope.() -> Unit) = runBlocking(Dispatchers.Default) { withTimeout(120_000, action) }
 
 class ConnectionTest {
     @Test
@@ -104,7 +110,10 @@ class ConnectionTest {
             // Each of the buffers holds a small part of it.
             val pair = LoopbackPair(Config(sendBuffer = 65_536U, receiveBuffer = 65_536U))
             val (ours, theirs) = pair.connect(this)
-            assertEquals(listOf("test", "p"), listOf(theirs.label, theirs.protocol))
+            pair.offerer.createDataChannel(ChannelConfig("loose", ordered = false))
+            val loose = pair.answerer.incoming.first()
+            assertEquals(listOf("loose", false), listOf(loose.label, loose.ordered))
+            for (end in listOf(ours, theirs)) assertEquals(listOf("test", "p", true), listOf(end.label, end.protocol, end.ordered))
             val echo =
                 launch {
                     theirs.messages.collect {
@@ -164,13 +173,19 @@ class ConnectionTest {
             ours.close()
             assertEquals(List(10) { Message.Text("$it") }, theirs.messages.toList())
             assertNull(ours.receive())
-            assertEquals("not-sent", assertThrows<FrazilException.NotSent> { theirs.send("late") }.reason)
+            for (end in listOf(ours, theirs)) {
+                assertEquals("closed", assertThrows<FrazilException.Closed> { end.send("late") }.reason)
+                assertThrows<FrazilException.Closed> { end.opened() }
+                end.closed()
+                assertEquals(0U, end.bufferedAmount)
+            }
             // The connection goes on.
-            val another = pair.answerer.createDataChannel(ChannelConfig("another"))
+            val another = pair.answerer.createDataChannel("another")
+            another.opened()
             val offered = pair.offerer.incoming.first()
             assertEquals("another", offered.label)
-            another.send("")
-            another.send(ByteArray(0))
+            another.send(Message.Text(""))
+            another.send(Message.Binary(ByteArray(0)))
             assertEquals(Message.Text(""), offered.receive())
             assertEquals(0, (offered.receive() as Message.Binary).bytes.size)
             pair.close()
@@ -187,10 +202,110 @@ class ConnectionTest {
             val early = pair.offerer.createDataChannel(ChannelConfig("early"))
             // What is sent fills all buffers, as nobody reads it.
             pair.close()
-            assertTrue(unread.await().exceptionOrNull() is FrazilException, "${unread.await()}")
+            assertTrue(unread.await().exceptionOrNull() is FrazilException.Closed, "${unread.await()}")
             assertNull(silent.await())
             assertEquals(emptyList<Channel>(), offered.await())
-            assertThrows<FrazilException> { early.send("x") }
+            assertThrows<FrazilException.Closed> { early.send("x") }
+        }
+
+    @Test
+    fun whoeverWaitsHasAnEndBeforeTheOtherSideIsTold() =
+        // One thread, which resumes all in the order in which they can go on.
+        runBlocking {
+            withTimeout(120_000) {
+                val pair = LoopbackPair(Config(sendBuffer = 65_536U, receiveBuffer = 65_536U))
+                val (ours, theirs) = pair.connect(this)
+                theirs.send("kept")
+                while (theirs.bufferedAmount > 0U) yield()
+                val news = async { pair.offerer.events.toList() }
+                val unopened = Connection(loopback = true)
+                val unopenedChannel = unopened.createDataChannel("x")
+                val waiting =
+                    listOf(
+                        async { assertThrows<FrazilException.Closed> { while (true) ours.send(ByteArray(16_384)) } },
+                        async { pair.offerer.incoming.toList() },
+                        async { ours.closed() },
+                        async { assertThrows<FrazilException.Closed> { unopenedChannel.opened() } },
+                        async { assertThrows<FrazilException.Closed> { unopenedChannel.send("x") } },
+                        async { assertNull(unopenedChannel.receive()) },
+                        async { unopened.events.toList() },
+                    )
+                // All of them wait.
+                while (ours.bufferedAmount < 49_152U) yield()
+                val closing = launch { pair.offerer.close() }
+                launch { unopened.close() }
+                waiting.awaitAll()
+                assertTrue(closing.isActive)
+                assertEquals("closed", pair.offerer.state.value)
+                assertEquals(0U, ours.bufferedAmount)
+                assertEquals(listOf(Message.Text("kept")), ours.messages.toList())
+                assertThrows<FrazilException.Closed> { pair.offerer.createDataChannel("late") }
+                news.await()
+                closing.join()
+                pair.answerer.close()
+            }
+        }
+
+    @Test
+    fun aChannelThatClosesTakesNothing() =
+        bounded {
+            val pair = LoopbackPair(Config(sendBuffer = 65_536U, receiveBuffer = 65_536U))
+            val (ours, _) = pair.connect(this)
+            val unread = async { assertThrows<FrazilException.Closed> { while (true) ours.send(ByteArray(16_384)) } }
+            while (ours.bufferedAmount < 49_152U) yield()
+            val early = pair.offerer.createDataChannel("early")
+            early.close()
+            ours.close()
+            unread.await()
+            assertThrows<FrazilException.Closed> { early.send("x") }
+            assertThrows<FrazilException.Closed> { ours.send("x") }
+            pair.close()
+        }
+
+    @Test
+    fun whoSendsBeforeItOpensHasItsTurnFirst() =
+        bounded {
+            val pair = LoopbackPair()
+            val ours = pair.offerer.createDataChannel("test")
+            val steps = Steps()
+            launch(steps) { ours.send("first") }
+            steps.next().run()
+            pair.negotiate(this)
+            // It is open, and before the first goes on another comes.
+            val turn = steps.next()
+            launch(start = CoroutineStart.UNDISPATCHED) { ours.send("second") }
+            turn.run()
+            val theirs = pair.answerer.incoming.first()
+            assertEquals(listOf("first", "second"), List(2) { (theirs.receive() as Message.Text).text })
+            pair.close()
+        }
+
+    @Test
+    fun channelsThatNobodyTakesAreKeptAndHoldTheOtherSideBack() =
+        bounded {
+            val pair = LoopbackPair()
+            val first = pair.offerer.createDataChannel("first")
+            pair.negotiate(this)
+            first.opened()
+            val labels = arrayListOf("first")
+            while (labels.size < 3_000) {
+                val label = "${labels.size}"
+                val channel = pair.offerer.createDataChannel(label)
+                labels.add(label)
+                val limit = if (labels.size <= 257) 60_000L else 2_000L
+                withTimeoutOrNull(limit) { channel.opened() } ?: break
+                channel.close()
+            }
+            assertTrue(labels.size in 258..<3_000, "${labels.size}")
+            // Once they are taken, things move again.
+            assertEquals(
+                labels,
+                pair.answerer.incoming
+                    .take(labels.size)
+                    .toList()
+                    .map(Channel::label),
+            )
+            pair.close()
         }
 
     @Test
@@ -207,7 +322,7 @@ class ConnectionTest {
             impatient.cancel()
             turn.run()
             impatient.join()
-            assertEquals(Message.Text("kept"), withTimeout(10_000) { theirs.receive() })
+            assertEquals(Message.Text("kept"), theirs.receive())
             pair.close()
         }
 
@@ -240,8 +355,28 @@ class ConnectionTest {
 
     @Test
     fun whatTheDriverCannotDoIsRefused() {
-        assertThrows<FrazilException.InvalidArgument> { Connection(Config(mdnsCandidates = true)) }
+        for (config in listOf(Config(mdnsCandidates = true), Config(activeTcp = true), Config("\uD83D"))) {
+            assertThrows<FrazilException.InvalidArgument> { Connection(config) }
+        }
     }
+
+    @Test
+    fun serversAreAskedThatWereNamedLater() =
+        bounded {
+            DatagramSocket(0, InetAddress.getByName("127.0.0.1")).use { server ->
+                val connection = Connection(loopback = true)
+                assertThrows<FrazilException.InvalidArgument> { connection.setServers(listOf(IceServer(listOf("stan:example.org")))) }
+                connection.setServers(listOf(IceServer(listOf("stun:127.0.0.1:${server.localPort}"))))
+                connection.createDataChannel("x")
+                connection.setLocalDescription(connection.createOffer())
+                server.soTimeout = 60_000
+                val request = DatagramPacket(ByteArray(1_500), 1_500)
+                server.receive(request)
+                // A STUN Binding request.
+                assertEquals(listOf<Byte>(0, 1), request.data.take(2))
+                connection.close()
+            }
+        }
 
     @Test
     fun garbageDoesNoHarm() =
@@ -273,11 +408,12 @@ class ConnectionTest {
             val events = async { connection.events.toList() }
             connection.close()
             connection.close()
-            events.await()
+            assertEquals(Event.ConnectionStateChange("closed", null), events.await().last())
             assertEquals("closed", connection.state.value)
             val calls =
                 listOf<() -> Unit>(
-                    { connection.createDataChannel(ChannelConfig("x")) },
+                    { connection.createDataChannel("x") },
+                    { connection.setServers(emptyList()) },
                     { connection.createOffer() },
                     { connection.createAnswer() },
                     { connection.setLocalDescription(Description("rollback", "")) },
@@ -298,13 +434,32 @@ class ConnectionTest {
             val connection = Connection(loopback = true)
             val channel = connection.createDataChannel(ChannelConfig("x"))
             connection.setLocalDescription(connection.createOffer())
-            val waiting = listOf(async { runCatching { connection.events.toList() } }, async { runCatching { channel.receive() } })
+            val events = ArrayList<Event>()
+            val calls =
+                listOf<suspend () -> Any?>(
+                    { channel.receive() },
+                    { channel.opened() },
+                    { channel.send("x") },
+                    { channel.closed() },
+                    { connection.incoming.toList() },
+                    { connection.events.toList(events) },
+                )
+            val waiting = calls.map { async { runCatching { it() } } }
             injectPanic()
             // Whoever calls next, this or the driver, is the one in which it panics.
             runCatching { while (true) connection.selectedPair() }
             waiting.awaitAll().forEach { assertTrue(it.exceptionOrNull() is FrazilException.Panicked, "$it") }
-            assertThrows<FrazilException.Panicked> { connection.createOffer() }
-            connection.close()
+            val last = events.last() as Event.ConnectionStateChange
+            assertEquals("closed", last.state)
+            assertTrue("broke down" in last.failure.orEmpty(), last.failure)
+            assertEquals("closed", connection.state.value)
+            repeat(2) {
+                calls.forEach { call -> assertThrows<FrazilException.Panicked> { call() } }
+                assertThrows<FrazilException.Panicked> { connection.createOffer() }
+                assertThrows<FrazilException.Panicked> { connection.createDataChannel("x") }
+                assertThrows<FrazilException.Panicked> { channel.bufferedAmount }
+                connection.close()
+            }
         }
 
     @Test
@@ -320,7 +475,7 @@ class ConnectionTest {
             faults.join()
             // The last one is for nobody else.
             runCatching { hostSockets(loopback = true, linkLocal = false) }
-            assertTrue(withTimeout(10_000) { events.await() }.exceptionOrNull() is FrazilException.Panicked)
+            assertTrue(events.await().exceptionOrNull() is FrazilException.Panicked)
             assertEquals("closed", connection.state.value)
         }
 
@@ -332,7 +487,7 @@ class ConnectionTest {
                 // It has nothing to do once it has told so.
                 connection.events.first { it is Event.IceGatheringStateChange && it.state == "complete" }
                 injectPanic()
-                withTimeout(10_000) { connection.close() }
+                connection.close()
                 assertEquals("closed", connection.state.value)
             }
         }
@@ -351,19 +506,33 @@ class ConnectionTest {
 
     @Test
     fun anIdleProcessEnds() {
-        val java = File(System.getProperty("java.home"), "bin/java").path
         // The last one has no IPv6, whatever the system has.
         for ((option, open) in listOf("-ea" to "closed", "-ea" to "open", "-Djava.net.preferIPv4Stack=true" to "closed")) {
-            val output = File.createTempFile("frazil", ".log")
-            val child =
-                ProcessBuilder(java, option, "-cp", System.getProperty("java.class.path"), "frazil.test.IdleKt", open)
-                    .redirectErrorStream(true)
-                    .redirectOutput(output)
-                    .start()
-            val ended = child.waitFor(30, TimeUnit.SECONDS)
-            child.destroyForcibly()
-            assertTrue(ended && child.exitValue() == 0, output.readText())
-            output.delete()
+            runProgram(option, "frazil.test.IdleKt", open)
         }
+    }
+
+    @Test
+    fun whatJavaForbidsIsPassedOver() {
+        assumeTrue(Runtime.version().feature() < 24, "from Java 24 on nothing can be forbidden")
+        for (what in listOf("names", "sockets")) runProgram("-Djava.security.manager=allow", "frazil.test.ForbiddenKt", what)
+    }
+
+    private fun runProgram(
+        option: String,
+        program: String,
+        word: String,
+    ) {
+        val java = File(System.getProperty("java.home"), "bin/java").path
+        val output = File.createTempFile("frazil", ".log")
+        val child =
+            ProcessBuilder(java, option, "-cp", System.getProperty("java.class.path"), program, word)
+                .redirectErrorStream(true)
+                .redirectOutput(output)
+                .start()
+        val ended = child.waitFor(120, TimeUnit.SECONDS)
+        child.destroyForcibly()
+        assertTrue(ended && child.exitValue() == 0, output.readText())
+        output.delete()
     }
 }

@@ -68,6 +68,7 @@ private val calls: Map<String, (Peer) -> Unit> =
         "createDataChannel" to { it.createDataChannel(ChannelConfig("x"), 0) },
         "send" to { it.send(0U, ByteArray(1), false, 0) },
         "release" to { it.release(0U, 0, 0) },
+        "setEventBacklog" to { it.setEventBacklog(0U, 0) },
         "bufferedAmount" to { it.bufferedAmount(0U) },
         "setBufferedAmountLowThreshold" to { it.setBufferedAmountLowThreshold(0U, 0U) },
         "closeChannel" to { it.closeChannel(0U, 0) },
@@ -105,7 +106,8 @@ class PeerTest {
                 assertEquals("the core broke down: injected, as asked for", first.message)
                 calls.values.forEach { later -> assertThrows<FrazilException.Panicked> { later(peer) } }
                 peer.close()
-                assertThrows<FrazilException.Closed> { call(peer) }
+                // It is told why for good.
+                assertThrows<FrazilException.Panicked> { call(peer) }
             }
         }
 
@@ -181,8 +183,11 @@ class PeerTest {
             assertEquals("\"192.0.2.300\" is no IP address", address.message)
             val channel = ChannelConfig("x", maxRetransmits = 1U, maxPacketLifeTime = 1U)
             assertThrows<FrazilException.InvalidArgument> { peer.createDataChannel(channel, 0) }
-            assertEquals("not-sent", assertThrows<FrazilException.NotSent> { peer.send(7U, ByteArray(1), false, 0) }.reason)
-            assertEquals("not-sent", assertThrows<FrazilException.NotSent> { peer.send(7U, directBuffer(1), false, 0) }.reason)
+            assertEquals("closed", assertThrows<FrazilException.Closed> { peer.send(7U, ByteArray(1), false, 0) }.reason)
+            assertEquals("closed", assertThrows<FrazilException.Closed> { peer.send(7U, directBuffer(1), false, 0) }.reason)
+            val opening = peer.createDataChannel(ChannelConfig("x"), 0)
+            assertEquals("not-sent", assertThrows<FrazilException.NotSent> { peer.send(opening, ByteArray(1), false, 0) }.reason)
+            assertEquals("not-sent", assertThrows<FrazilException.NotSent> { peer.send(opening, directBuffer(1), false, 0) }.reason)
             val read = assertThrows<FrazilException.InvalidArgument> { peer.release(7U, -1, 0) }
             assertEquals("-1 bytes, where fewer than none cannot be read", read.message)
             val early = assertThrows<FrazilException.InvalidArgument> { peer.handleTimeout(-1) }
@@ -309,7 +314,7 @@ class PeerTest {
 
             a.peer.closeChannel(ours, pair.now)
             pair.runUntil("the channel is closed") { pair.ends.all { it.heard<Event.ChannelClosed>() } }
-            assertThrows<FrazilException.NotSent> { a.peer.send(ours, ByteArray(1), false, pair.now) }
+            assertThrows<FrazilException.Closed> { a.peer.send(ours, ByteArray(1), false, pair.now) }
             a.peer.leave(pair.now)
             pair.runUntil("the other side has seen it") { b.heard<Event.ConnectionStateChange> { it.state == "closed" } }
         }

@@ -1,7 +1,6 @@
 package frazil.test
 
 import frazil.Channel
-import frazil.ChannelConfig
 import frazil.Connection
 import frazil.Description
 import frazil.Event
@@ -37,7 +36,7 @@ class ReadmeTest {
     private suspend fun CoroutineScope.show(signaling: OtherSide) {
         // From here
         val connection = Connection()
-        val channel = connection.createDataChannel(ChannelConfig("chat"))
+        val channel = connection.createDataChannel("chat")
 
         launch {
             connection.events.collect { event ->
