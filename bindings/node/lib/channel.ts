@@ -60,10 +60,6 @@ export class Channel implements AsyncIterableIterator<Message> {
   /** How many bytes were read and not released yet. */
   #read = 0;
   #readers = new Queue<Reader>();
-  /** A message was sent. Before that, what is buffered is the announcement of the channel, of whose end the core does not tell. */
-  #used = false;
-  /** The core knows that the channel is to be closed. */
-  #closing = false;
   /** Why nothing can be sent any more. */
   #ended: FrazilError | undefined;
   #open!: { resolve: () => void; reject: (error: FrazilError) => void };
@@ -165,15 +161,7 @@ export class Channel implements AsyncIterableIterator<Message> {
   close(): void {
     if (this.#state === "closing" || this.#state === "closed") return;
     this.#state = "closing";
-    this.#closeIfAllIsDelivered();
-  }
-
-  /** For the core it would be closed at once, and what is on its way lost if the connection is closed then. */
-  #closeIfAllIsDelivered(): void {
-    if (this.#state !== "closing" || this.#unsent.length > 0 || this.#closing) return;
-    if (this.#used && this.#line.bufferedAmount() > 0) return;
-    this.#closing = true;
-    this.#line.close();
+    if (this.#unsent.length === 0) this.#line.close();
   }
 
   /** @internal */
@@ -185,19 +173,18 @@ export class Channel implements AsyncIterableIterator<Message> {
 
   /** @internal Sends what waits, as far as there is room. */
   _flush(): void {
-    if (this.#state === "connecting") return;
+    if (this.#state === "connecting" || this.#unsent.length === 0) return;
     for (let next = this.#unsent.peek(); next !== undefined; next = this.#unsent.peek()) {
       try {
         if (!this.#line.send(next.bytes, next.text)) break;
-        this.#used = true;
         next.resolve();
       } catch (error) {
         next.reject(error);
       }
       this.#unsent.shift();
     }
-    this.#line.pump();
-    this.#closeIfAllIsDelivered();
+    if (this.#state === "closing" && this.#unsent.length === 0) this.#line.close();
+    else this.#line.pump();
   }
 
   /** @internal */
