@@ -4,7 +4,6 @@ import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.MutableStateFlow
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.flow
-import kotlinx.coroutines.flow.update
 import kotlinx.coroutines.sync.Mutex
 import kotlinx.coroutines.sync.withLock
 import kotlinx.coroutines.channels.Channel as Queue
@@ -43,7 +42,7 @@ public class Channel internal constructor(
     private val clock: Clock,
     private val wakeDriver: () -> Unit,
 ) {
-    private enum class Phase { OPENING, OPEN, CLOSING, CLOSED }
+    private enum class Phase { OPENING, OPEN, CLOSED }
 
     private val phase = MutableStateFlow(Phase.OPENING)
 
@@ -155,14 +154,11 @@ public class Channel internal constructor(
      * twice, or with the connection, is no error.
      */
     public fun close() {
-        phase.update { if (it == Phase.CLOSED) it else Phase.CLOSING }
         try {
             peer.closeChannel(number, clock.now())
         } catch (_: FrazilException.Closed) {
             // So is the channel.
         } finally {
-            // Whoever waits for room has no use for it any more.
-            room.trySend(Unit)
             wakeDriver()
         }
     }

@@ -32,6 +32,11 @@ private class Ban(
 @Suppress("DEPRECATION")
 fun main(words: Array<String>) {
     val names = words.single() == "names"
+    // Whatever breaks down in a thread of the driver's is a failure.
+    Thread.setDefaultUncaughtExceptionHandler { _, thrown ->
+        thrown.printStackTrace()
+        Runtime.getRuntime().halt(1)
+    }
     System.setSecurityManager(Ban(names))
     if (names) resolveInVain() else bindInVain()
 }
