@@ -79,8 +79,8 @@ public final class Channel: Sendable {
         try await driver.bufferedAmount(of: line)
     }
 
-    /// Closes the channel once what was sent is delivered, and waits for that; from now on nothing more can be sent. To
-    /// close it twice is no error.
+    /// Closes the channel once the other side has acknowledged all that was sent, and waits for that; from now on nothing
+    /// more can be sent. It is closed too if the connection is. To close it twice is no error.
     public func close() async throws {
         try await driver.closeChannel(line)
     }
@@ -105,6 +105,8 @@ public final class Channel: Sendable {
 final class Line: @unchecked Sendable {
     let number: UInt32
     private(set) var isOpen: Bool
+    /// Something was sent.
+    var isUsed = false
     /// Why nothing can be sent any more.
     private(set) var end: FrazilError?
     let inbox = Inbox<Channel.Message>()

@@ -136,43 +136,59 @@ extension Everything {
                 try await linked.channels[0].send("two")
             }
             #expect(try await linked.channels[0].bufferedAmount() == 0)
+            let unused = try await linked.connections[0].createDataChannel("unused")
+            try await unused.opened()
+            try await unused.close()
             await linked.close()
         }
 
         @Test func aChannelThatClosesTakesNothingMoreAndDeliversTheRest() async throws {
             var config = Config()
-            config.sendBuffer = 65_536
-            config.receiveBuffer = 65_536
+            config.sendBuffer = 524_288
             let linked = try await Linked(config: config)
             let (ours, theirs) = (linked.channels[0], linked.channels[1])
-            let message = Data(count: 16_384)
-            let (progress, tell) = AsyncStream.makeStream(of: Int.self)
-            // Until nobody but a receiver can help it; meanwhile it waits.
-            let sender = Task {
-                var sent = 0
-                while true {
-                    do {
-                        try await ours.send(message)
-                    } catch {
-                        return (sent, error as? FrazilError)
-                    }
-                    sent += 1
-                    tell.yield(sent)
+            // The other side does nothing for a while, so that what is sent fills the buffer.
+            let (steps, tell) = AsyncStream.makeStream(of: Void.self)
+            let goOn = DispatchSemaphore(value: 0)
+            let pause = Task {
+                try await linked.connections[1].driver.perform { _, _ in
+                    tell.yield()
+                    goOn.wait()
                 }
             }
-            for await sent in progress where sent * message.count > 100_000 { break }
+            var iterator = steps.makeAsyncIterator()
+            await iterator.next()
+            let message = Data(count: 16_384)
+            let senders = (0..<64).map { _ in
+                Task {
+                    tell.yield()
+                    try await ours.send(message)
+                }
+            }
+            for _ in senders { await iterator.next() }
+            #expect(try await ours.bufferedAmount() <= 524_288)
+
             let closing = Task { try await ours.close() }
-            let (sent, refusal) = await sender.value
             let closed = FrazilError(.closed, "the channel is closed")
-            #expect(refusal == closed)
+            var sent = 0
+            for sender in senders {
+                switch await sender.result {
+                case .success: sent += 1
+                case .failure(let error): #expect(error as? FrazilError == closed)
+                }
+            }
+            #expect(sent < senders.count)
+            goOn.signal()
+            try await pause.value
             await #expect(throws: closed) { try await ours.send("late") }
             await #expect(throws: closed) { try await ours.opened() }
-            var received = 0
-            for await message in theirs.messages { received += message.count }
-            #expect(received == sent * message.count)
+            // Once it is closed nothing is lost, whatever comes next.
             try await closing.value
             try await ours.close()
             await linked.close()
+            var received = 0
+            for await message in theirs.messages { received += message.count }
+            #expect(received == sent * message.count)
         }
 
         @Test func messagesOfEveryLengthArrive() async throws {
