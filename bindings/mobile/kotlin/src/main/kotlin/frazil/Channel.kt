@@ -4,6 +4,7 @@ import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.MutableStateFlow
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.flow
+import kotlinx.coroutines.flow.getAndUpdate
 import kotlinx.coroutines.sync.Mutex
 import kotlinx.coroutines.sync.withLock
 import kotlinx.coroutines.channels.Channel as Queue
@@ -42,13 +43,17 @@ public class Channel internal constructor(
     private val clock: Clock,
     private val wakeDriver: () -> Unit,
 ) {
-    private enum class Phase { OPENING, OPEN, CLOSED }
+    private enum class Phase { OPENING, OPEN, CLOSING, CLOSED }
 
     private val phase = MutableStateFlow(Phase.OPENING)
 
     /** Why it is closed, if something broke down. */
     @Volatile
     private var broken: FrazilException? = null
+
+    /** Whether a message was ever sent. */
+    @Volatile
+    private var used = false
     private val room = Queue<Unit>(Queue.CONFLATED)
     private val sending = Mutex()
 
@@ -117,8 +122,10 @@ public class Channel internal constructor(
     ) {
         sending.withLock {
             opened()
-            // Once the channel is closed nobody says that there is room, and the next try says why not.
-            while (!trySend(message, text)) room.receiveCatching()
+            while (!trySend(message, text)) {
+                room.receiveCatching()
+                opened()
+            }
         }
     }
 
@@ -127,7 +134,7 @@ public class Channel internal constructor(
         text: Boolean,
     ): Boolean {
         try {
-            return peer.send(number, message, text, clock.now())
+            return peer.send(number, message, text, clock.now()).also { if (it) used = true }
         } finally {
             wakeDriver()
         }
@@ -150,30 +157,48 @@ public class Channel internal constructor(
     }
 
     /**
-     * Closes the channel: nothing more can be sent, and what was sent is delivered for as long as the connection lasts. To close
-     * twice, or with the connection, is no error.
+     * Closes the channel: it takes nothing more, neither to send nor to receive, and is [closed] once what was sent is delivered.
+     * Messages that have come can still be received. To close twice, or with the connection, is no error.
      */
     public fun close() {
+        val before = phase.getAndUpdate { if (it == Phase.CLOSED) it else Phase.CLOSING }
+        if (before == Phase.CLOSING || before == Phase.CLOSED) return
         try {
-            peer.closeChannel(number, clock.now())
+            holdNothingBack()
+            closeOnceDelivered()
         } catch (_: FrazilException.Closed) {
             // So is the channel.
         } finally {
+            // Whoever waits for room has no use for it any more.
+            room.trySend(Unit)
             wakeDriver()
         }
     }
 
-    /** Waits until the channel is closed, by whichever side, or with the connection. */
+    /**
+     * Waits until the channel is closed, by whichever side. If that was [close], what was sent before it is delivered by then. It is
+     * closed with the connection too, and then what was sent may be lost.
+     */
     public suspend fun closed() {
         phase.first { it == Phase.CLOSED }
         broken?.let { throw it }
+    }
+
+    /** What the other side acknowledges must not wait until its messages are read: perhaps nobody does any more. */
+    private fun holdNothingBack() = peer.release(number, Int.MAX_VALUE, clock.now())
+
+    /** The core would deliver what it has buffered as well, but not say when. */
+    private fun closeOnceDelivered() {
+        if (!used || peer.bufferedAmount(number) == 0U) peer.closeChannel(number, clock.now())
     }
 
     internal fun handleOpen() {
         phase.compareAndSet(Phase.OPENING, Phase.OPEN)
     }
 
+    /** There is room in the buffer, or nothing is in it any more. */
     internal fun handleRoom() {
+        if (phase.value == Phase.CLOSING) closeOnceDelivered()
         room.trySend(Unit)
     }
 
@@ -181,7 +206,7 @@ public class Channel internal constructor(
         message: Message,
         size: Int,
     ) {
-        received.offer(Received(message, size))
+        if (phase.value == Phase.CLOSING) holdNothingBack() else received.offer(Received(message, size))
     }
 
     internal fun handleClosed(cause: FrazilException?) {

@@ -247,6 +247,23 @@ class ConnectionTest {
         }
 
     @Test
+    fun whoWaitsForTheEndOfAChannelLosesNothing() =
+        bounded {
+            val pair = LoopbackPair()
+            val (ours, theirs) = pair.connect(this)
+            // Each side has more for the other than that reads, and neither reads on.
+            val flood = launch { runCatching { while (true) theirs.send(ByteArray(16_384)) } }
+            while (theirs.bufferedAmount < 1_000_000U) yield()
+            repeat(50) { ours.send(ByteArray(16_384)) }
+            ours.close()
+            ours.closed()
+            pair.offerer.close()
+            assertEquals(50, theirs.messages.toList().size)
+            flood.join()
+            pair.answerer.close()
+        }
+
+    @Test
     fun aChannelThatClosesTakesNothing() =
         bounded {
             val pair = LoopbackPair(Config(sendBuffer = 65_536U, receiveBuffer = 65_536U))
