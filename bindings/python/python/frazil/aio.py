@@ -16,7 +16,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, ParamSpec, TypeAlias, TypeVar
 
 from frazil._core import (
     BufferedAmountLow,
@@ -52,14 +52,15 @@ from frazil._core import (
     SignalingStateChange,
     WithdrawName,
     host_sockets,
+    udp_driver_config,
 )
-from frazil._errors import ClosedError, InvalidArgumentError, OperatingSystemError
+from frazil._errors import ClosedError, InvalidArgumentError, OperatingSystemError, PanickedError
 
 if TYPE_CHECKING:
     from frazil._core import _Event as Event
 
-RECEIVE_BUFFER = 1 << 20
-"""How many bytes of messages wait in each channel to be read, if the configuration does not say."""
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 _BATCH = 16
 """How many datagrams of a socket are taken at a time."""
@@ -70,8 +71,8 @@ _DATAGRAM = 2048
 _PATHS = 512
 """How many addresses are remembered at a time. Strangers have some too."""
 
-_FAREWELL = 1.0
-"""How many seconds it may take to tell the other side that we leave."""
+_SOCKET_BUFFER = 1 << 20
+"""How many bytes of datagrams may wait in the system, in each direction of a socket, if it allows as many."""
 
 _Address: TypeAlias = "tuple[str, int] | tuple[str, int, int, int]"
 """An address as sockets have it: of IPv6 with flow and scope."""
@@ -91,11 +92,20 @@ class _Socket:
             self.socket.setblocking(False)
             if is_ipv6:
                 self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            for buffer in socket.SO_RCVBUF, socket.SO_SNDBUF:
+                self._enlarge(buffer)
             self.socket.bind(self.address(ip, 0))
             self.ip, self.port = ip, int(self.socket.getsockname()[1])
         except OSError:
             self.socket.close()
             raise
+
+    def _enlarge(self, buffer: int) -> None:
+        """Asks for a larger buffer. Without it more is lost, and that is all."""
+        try:
+            self.socket.setsockopt(socket.SOL_SOCKET, buffer, _SOCKET_BUFFER)
+        except OSError:
+            pass
 
     def address(self, ip: str, port: int) -> _Address:
         """Another address as this socket sends to it."""
@@ -124,19 +134,19 @@ class _Socket:
 
 
 class _Signal:
-    """Wakes whoever waits for something to change."""
+    """Wakes whoever waits for something to change, in turn."""
 
     def __init__(self) -> None:
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: dict[asyncio.Future[None], None] = {}
 
     async def wait(self) -> None:
         """Waits for the next change."""
         woken = asyncio.get_running_loop().create_future()
-        self._waiting.add(woken)
+        self._waiting[woken] = None
         try:
             await woken
         finally:
-            self._waiting.discard(woken)
+            del self._waiting[woken]
 
     def wake(self) -> None:
         """Something has changed."""
@@ -149,23 +159,32 @@ class Channel:
     """A data channel. A message is a `str` (text) or `bytes`.
 
     `async for message in channel` receives until the channel is closed. What nobody receives waits, and when
-    `Config.receive_buffer` bytes wait, so must the other side.
+    `Config.receive_buffer` bytes wait, so must the other side. `async with` closes the channel at its end, and waits until what
+    was sent is delivered.
     """
 
-    def __init__(self, connection: Connection, number: int, label: str, protocol: str, *, is_open: bool) -> None:
+    def __init__(
+        self, connection: Connection, number: int, label: str, protocol: str, *, ordered: bool, is_open: bool
+    ) -> None:
         """Not to be called: `Connection.create_data_channel` makes channels, and so does the other side."""
         self._connection = connection
         self._number = number
         self._label = label
         self._protocol = protocol
+        self._ordered = ordered
         self._is_open = is_open
+        self._is_used = False
+        """Whether something was sent. Else what the peer counts as buffered is the announcement of the channel."""
+        self._is_closing = False
         self._over: Exception | None = None
+        """Why there is nothing to come any more."""
         self._received: deque[str | bytes] = deque()
         self._changed = _Signal()
-        self._turn = asyncio.Lock()
+        self._sending = asyncio.Lock()
+        self._receiving = asyncio.Lock()
 
     def __repr__(self) -> str:
-        state = "closed" if self._over else "open" if self._is_open else "connecting"
+        state = "closed" if self._over else "closing" if self._is_closing else "open" if self._is_open else "connecting"
         return f"<Channel {self._label!r} {state}>"
 
     @property
@@ -179,34 +198,47 @@ class Channel:
         return self._protocol
 
     @property
+    def ordered(self) -> bool:
+        """Whether messages arrive in the order in which they were sent."""
+        return self._ordered
+
+    @property
     def buffered_amount(self) -> int:
-        """How many bytes the other side has not acknowledged yet."""
-        return self._peer.buffered_amount(self._number)
+        """How many bytes the other side has not acknowledged yet. Of a closed channel, none."""
+        if isinstance(self._over, ClosedError):
+            return 0
+        return self._connection._call(self._connection._peer.buffered_amount, self._number)
 
     async def opened(self) -> None:
         """Waits until the channel is open."""
-        while self._peer and not self._is_open:
+        self._check_not_closed()
+        while not self._is_open:
             await self._changed.wait()
+            self._check_not_closed()
 
     async def send(self, message: str | bytes | bytearray | memoryview) -> None:
         """Sends a message, once the channel is open and there is room in its buffer. Who waits is served in turn."""
-        async with self._turn:
+        async with self._sending:
             await self.opened()
-            while not self._peer.send(self._number, message, time.monotonic_ns()):
+            peer, call = self._connection._peer, self._connection._call
+            while not call(peer.send, self._number, message, time.monotonic_ns()):
                 await self._changed.wait()
-            self._connection._settle()
+                self._check_not_closed()
+            self._is_used = True
 
     async def receive(self) -> str | bytes:
-        """The next message. Once the channel is closed and there is none, that is a `ClosedError`."""
-        while not self._received:
-            if self._over:
-                raise self._over.with_traceback(None)
-            await self._changed.wait()
-        message = self._received.popleft()
-        if not self._over:
-            size = len(message.encode() if isinstance(message, str) else message)
-            self._peer.release(self._number, size, time.monotonic_ns())
-            self._connection._settle()
+        """The next message. Once the channel is closed and there is none, that is a `ClosedError`.
+
+        Who waits is served in turn.
+        """
+        async with self._receiving:
+            while not self._received:
+                if self._over:
+                    raise self._over.with_traceback(None)
+                await self._changed.wait()
+            message = self._received.popleft()
+        if not self._over and not self._is_closing:
+            self._connection._attend(self._release, message)
         return message
 
     def __aiter__(self) -> AsyncIterator[str | bytes]:
@@ -219,29 +251,75 @@ class Channel:
             raise StopAsyncIteration from None
 
     def close(self) -> None:
-        """Closes the channel once what was sent is delivered. To close twice is no error."""
-        if not self._over:
-            self._peer.close_channel(self._number, time.monotonic_ns())
-            self._end(ClosedError("the channel is closed"))
-            self._connection._settle()
+        """Closes the channel: it takes nothing more, neither to send nor to receive, and ends once what was sent is delivered.
 
-    @property
-    def _peer(self) -> Peer:
+        `closed` waits for that. Messages that have come can still be received. To close twice is no error.
+        """
+        if not self._over and not self._is_closing:
+            self._is_closing = True
+            self._changed.wake()
+            self._connection._call(self._begin_to_close)
+
+    async def closed(self) -> None:
+        """Waits until the channel is closed, by whichever side. If `close` was called, what was sent is delivered by then.
+
+        It is closed with the connection too, and then what was sent may be lost.
+        """
+        while not self._over:
+            await self._changed.wait()
+        if not isinstance(self._over, ClosedError):
+            raise self._over.with_traceback(None)
+
+    async def __aenter__(self) -> Channel:
+        return self
+
+    async def __aexit__(self, exception: type[BaseException] | None, *_: object) -> None:
+        self.close()
+        if exception is None:
+            await self.closed()
+
+    def _check_not_closed(self) -> None:
         if self._over:
             raise self._over.with_traceback(None)
-        return self._connection._peer
+        if self._is_closing:
+            raise ClosedError("the channel is closed")
+
+    def _begin_to_close(self) -> None:
+        # Nobody may receive them any more, and what the other side acknowledges must not wait for that.
+        for message in self._received:
+            self._release(message)
+        self._close_once_delivered()
+
+    def _close_once_delivered(self) -> None:
+        """What the peer has buffered it would deliver too; but it would not say when."""
+        peer = self._connection._peer
+        if not self._is_used or not peer.buffered_amount(self._number):
+            peer.close_channel(self._number, time.monotonic_ns())
+
+    def _release(self, message: str | bytes) -> None:
+        """Tells the peer that a message does not wait any more."""
+        size = len(message.encode() if isinstance(message, str) else message)
+        self._connection._peer.release(self._number, size, time.monotonic_ns())
 
     def _open(self) -> None:
         self._is_open = True
         self._changed.wake()
 
+    def _ease(self) -> None:
+        """There is room in the buffer, or nothing is in it any more."""
+        if self._is_closing:
+            self._close_once_delivered()
+        self._changed.wake()
+
     def _take(self, message: str | bytes) -> None:
-        if not self._over:
+        if self._is_closing:
+            self._release(message)
+        else:
             self._received.append(message)
             self._changed.wake()
 
     def _end(self, over: Exception) -> None:
-        self._over = self._over or over
+        self._over = over
         self._changed.wake()
 
 
@@ -265,7 +343,8 @@ class Connection:
     """A connection to another peer, whose descriptions and candidates the application carries.
 
     `async for event in connection` tells what happens, and ends when the connection is closed, by whichever side.
-    `async with Connection() as connection` closes it at the end. What is wrong in the background, the iteration raises.
+    `async with Connection() as connection` closes it at the end. If something breaks, the connection is closed, all that waits
+    and all later calls raise it, and so does the iteration once it has told everything.
     """
 
     def __init__(
@@ -281,15 +360,13 @@ class Connection:
 
         The candidates are told as soon as a local description is set.
         """
-        config = config or Config()
-        if config.mdns_candidates:
-            raise InvalidArgumentError("mdns_candidates cannot be had here: this driver publishes no names")
-        receive_buffer = RECEIVE_BUFFER if config.receive_buffer is None else config.receive_buffer
-        config = config.__replace__(active_tcp=False, receive_buffer=receive_buffer)
-
         self._loop = asyncio.get_running_loop()
         self._peer = Peer(
-            config=config, servers=servers, certificate=certificate, seed=os.urandom(32), now=time.monotonic_ns()
+            config=udp_driver_config(config or Config()),
+            servers=servers,
+            certificate=certificate,
+            seed=os.urandom(32),
+            now=time.monotonic_ns(),
         )
         self._sockets: dict[tuple[str, int], _Socket] = {}
         self._routes: dict[int, tuple[_Socket, _Address]] = {}
@@ -299,19 +376,19 @@ class Connection:
         self._untaken = 0
         """How many channels are among them. The other side chooses how many it opens, so the peer is told."""
         self._changed = _Signal()
+        self._iterating = asyncio.Lock()
         self._lookups: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: int | None = None
-        self._farewell: asyncio.TimerHandle | None = None
         self._over: Exception | None = None
-        """Why calls are refused: the connection is closed or about to be, or has broken down."""
+        """Why calls are refused: the connection is closed, or has broken down."""
         self._is_ended = False
+        """Whether everything is freed: when the connection is closed, the other side is told first."""
 
         try:
             sockets = self._bind(host_sockets(loopback=loopback, link_local=link_local))
-            self._peer.handle_network_change(sockets, time.monotonic_ns())
-            self._peer.end_of_candidates(time.monotonic_ns())
-            self._settle()
+            self._call(self._peer.handle_network_change, sockets, time.monotonic_ns())
+            self._call(self._peer.end_of_candidates, time.monotonic_ns())
         except BaseException:
             self._end()
             raise
@@ -329,79 +406,81 @@ class Connection:
         negotiated: int | None = None,
     ) -> Channel:
         """Makes a data channel, as `ChannelConfig` says. It opens once the connection is there."""
-        config = ChannelConfig(
-            label=label,
-            protocol=protocol,
-            ordered=ordered,
-            max_retransmits=max_retransmits,
-            max_packet_life_time=max_packet_life_time,
-            negotiated=negotiated,
-        )
-        number = self._open_peer.create_data_channel(config, time.monotonic_ns())
-        channel = self._channels[number] = Channel(self, number, label, protocol or "", is_open=False)
-        self._settle()
-        return channel
+
+        def create() -> Channel:
+            config = ChannelConfig(
+                label=label,
+                protocol=protocol,
+                ordered=ordered,
+                max_retransmits=max_retransmits,
+                max_packet_life_time=max_packet_life_time,
+                negotiated=negotiated,
+            )
+            number = self._peer.create_data_channel(config, time.monotonic_ns())
+            channel = Channel(self, number, label, protocol or "", ordered=ordered is not False, is_open=False)
+            self._channels[number] = channel
+            return channel
+
+        return self._call(create)
 
     def create_offer(self) -> Description:
         """W3C `createOffer`."""
-        return self._open_peer.create_offer()
+        return self._call(self._peer.create_offer)
 
     def create_answer(self) -> Description:
         """W3C `createAnswer`."""
-        return self._open_peer.create_answer()
+        return self._call(self._peer.create_answer)
 
     def set_local_description(self, description: Description) -> None:
         """W3C `setLocalDescription`. Candidates are told from now on."""
-        self._open_peer.set_local_description(description, time.monotonic_ns())
-        self._settle()
+        self._call(self._peer.set_local_description, description, time.monotonic_ns())
 
     def set_remote_description(self, description: Description) -> None:
         """W3C `setRemoteDescription`."""
-        self._open_peer.set_remote_description(description, time.monotonic_ns())
-        self._settle()
+        self._call(self._peer.set_remote_description, description, time.monotonic_ns())
 
     @property
     def local_description(self) -> Description | None:
         """W3C `localDescription`: with all candidates known by now."""
-        return self._open_peer.local_description()
+        return self._call(self._peer.local_description)
 
     @property
     def remote_description(self) -> Description | None:
         """W3C `remoteDescription`."""
-        return self._open_peer.remote_description()
+        return self._call(self._peer.remote_description)
 
     def add_ice_candidate(self, candidate: IceCandidate) -> None:
         """W3C `addIceCandidate`: a candidate that the other side tells."""
-        self._open_peer.add_ice_candidate(candidate, time.monotonic_ns())
-        self._settle()
+        self._call(self._peer.add_ice_candidate, candidate, time.monotonic_ns())
 
     def restart_ice(self) -> None:
         """W3C `restartIce`: the next offer looks for paths anew."""
-        self._open_peer.restart_ice()
-        self._settle()
+        self._call(self._peer.restart_ice)
 
     def set_servers(self, servers: Sequence[IceServer]) -> None:
         """Names other servers, or the same with credentials that were renewed."""
-        self._open_peer.set_servers(servers, time.monotonic_ns())
-        self._settle()
+        self._call(self._peer.set_servers, servers, time.monotonic_ns())
 
     @property
     def connection_state(self) -> str:
         """W3C `connectionState`."""
-        return self._open_peer.connection_state()
+        return "closed" if self._over else self._call(self._peer.connection_state)
 
     @property
     def selected_pair(self) -> Pair | None:
         """The candidate pair that carries the traffic."""
-        return self._open_peer.selected_pair()
+        return self._call(self._peer.selected_pair)
 
     @property
     def certificate(self) -> Certificate:
         """Our certificate with its key, to be kept for another connection."""
-        return self._open_peer.certificate()
+        return self._call(self._peer.certificate)
 
     async def close(self) -> None:
-        """Tells the other side that we leave, and frees everything, in a second at the most. To close twice is no error."""
+        """Closes the connection: all that waits ends at once, and messages that have come can still be received.
+
+        Returns when the other side is told and everything is freed, in two seconds at the most. To close twice is no error.
+        """
         if not self._over:
             self._attend(self._leave)
         while not self._is_ended:
@@ -417,36 +496,48 @@ class Connection:
         return self
 
     async def __anext__(self) -> ConnectionEvent:
-        while not self._events:
-            if self._over and not isinstance(self._over, ClosedError):
-                raise self._over.with_traceback(None)
-            if self._over:
-                raise StopAsyncIteration
-            await self._changed.wait()
-        event = self._events.popleft()
+        async with self._iterating:
+            while not self._events:
+                if isinstance(self._over, ClosedError):
+                    raise StopAsyncIteration
+                if self._over:
+                    raise self._over.with_traceback(None)
+                await self._changed.wait()
+            event = self._events.popleft()
         if isinstance(event, Channel):
             self._attend(self._count_untaken, -1)
         return event
 
-    @property
-    def _open_peer(self) -> Peer:
+    def _call(self, call: Callable[_P, _T], *arguments: _P.args, **keywords: _P.kwargs) -> _T:
+        """Does what the application asks for, and what follows from it."""
         if self._over:
             raise self._over.with_traceback(None)
-        return self._peer
+        try:
+            return call(*arguments, **keywords)
+        except PanickedError as error:
+            self._break_down(error)
+            raise
+        except (OverflowError, UnicodeEncodeError) as error:
+            raise InvalidArgumentError(str(error)) from None
+        finally:
+            # In a call that is refused time has passed too.
+            self._settle()
 
     # What sockets, names and the clock call.
 
     def _bind(self, wanted: list[HostSocket]) -> list[HostSocket]:
         """Binds sockets, passes over those that cannot be bound, and says what was bound."""
         bound = []
+        refusal = "the machine has no address"
         for host in wanted:
             try:
                 port = self._bind_one(host.ip, host.index).port
-            except OSError:
-                continue
-            bound.append(host.__replace__(port=port))
-        if wanted and not bound:
-            raise OperatingSystemError("none of the machine's addresses could be bound")
+            except OSError as error:
+                refusal = f"{host.ip}: {error}"
+            else:
+                bound.append(host.__replace__(port=port))
+        if not bound:
+            raise OperatingSystemError(f"no address could be bound ({refusal})")
         return bound
 
     def _bind_one(self, ip: str, index: int) -> _Socket:
@@ -456,15 +547,14 @@ class Connection:
         return bound
 
     def _attend(self, call: Callable[..., None], *arguments: object) -> None:
-        """Does something in the background. If that breaks, the connection is over, and the application is told why."""
+        """Does something in the background, and what follows from it."""
         if self._is_ended:
             return
         try:
             call(*arguments)
-            self._settle()
         except Exception as error:
-            self._over = error
-            self._end()
+            self._break_down(error)
+        self._settle()
 
     def _receive(self, bound: _Socket) -> None:
         received = bound.receive()
@@ -495,7 +585,7 @@ class Connection:
     async def _resolve(self, request: int, name: str) -> None:
         try:
             found = await self._loop.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
-        except (OSError, UnicodeError):
+        except (OSError, ValueError):
             found = []
         addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
         self._attend(lambda: self._peer.handle_resolved(request, addresses, time.monotonic_ns()))
@@ -506,6 +596,19 @@ class Connection:
         """Sends and tells all that the peer wants, and sets the timer."""
         if self._is_ended:
             return
+        try:
+            self._drain()
+            deadline = self._peer.poll_timeout()
+        except Exception as error:
+            self._break_down(error)
+            return
+        if deadline is None and self._over:
+            # The other side is told.
+            self._end()
+        elif deadline != self._deadline:
+            self._set_timer(deadline)
+
+    def _drain(self) -> None:
         worked = True
         while worked:
             worked = False
@@ -516,11 +619,6 @@ class Connection:
             while (event := self._peer.poll_event()) is not None:
                 worked = True
                 self._handle(event)
-        deadline = self._peer.poll_timeout()
-        if self._farewell and deadline is None:
-            self._end()
-        elif deadline != self._deadline:
-            self._set_timer(deadline)
 
     def _set_timer(self, deadline: int | None) -> None:
         if self._timer:
@@ -549,15 +647,15 @@ class Connection:
                     channel._take(data)
             case BufferedAmountLow(channel=number):
                 if channel := self._channels.get(number):
-                    channel._changed.wake()
+                    channel._ease()
             case ChannelOpen(channel=number):
                 if channel := self._channels.get(number):
                     channel._open()
             case ChannelClosed(channel=number):
                 if channel := self._channels.pop(number, None):
                     channel._end(ClosedError("the channel is closed"))
-            case DataChannel(channel=number, label=label, protocol=protocol):
-                self._channels[number] = Channel(self, number, label, protocol, is_open=True)
+            case DataChannel(channel=number, label=label, protocol=protocol, ordered=ordered):
+                self._channels[number] = Channel(self, number, label, protocol, ordered=ordered, is_open=True)
                 self._tell(self._channels[number])
                 self._count_untaken(1)
             case Resolve(request=request, name=name):
@@ -609,24 +707,29 @@ class Connection:
         """From now on the only thing to do is to tell the other side; that ends when the peer has no deadline any more."""
         if not self._over:
             self._over = ClosedError("the connection is closed")
-            self._farewell = self._loop.call_later(_FAREWELL, self._attend, self._end)
-            self._end_channels()
+            self._end_channels(self._over)
 
-    def _end_channels(self) -> None:
+    def _break_down(self, error: Exception) -> None:
+        """The connection is over. The application is told why, and so is whoever waits."""
+        if not self._over:
+            self._tell(ConnectionStateChange(state="closed", failure=str(error)))
+        self._over = error
+        self._end_channels(error)
+        self._end()
+
+    def _end_channels(self, why: Exception) -> None:
         while self._channels:
             _, channel = self._channels.popitem()
-            channel._end(self._over or ClosedError("the connection is closed"))
+            channel._end(why)
 
     def _end(self) -> None:
         """Frees everything."""
         self._is_ended = True
-        for timer in self._timer, self._farewell:
-            if timer:
-                timer.cancel()
+        if self._timer:
+            self._timer.cancel()
         for lookup in self._lookups:
             lookup.cancel()
         for ip, port in list(self._sockets):
             self._unbind(ip, port)
-        self._end_channels()
         self._changed.wake()
         self._peer.close()
