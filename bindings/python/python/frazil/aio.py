@@ -173,8 +173,6 @@ class Channel:
         self._protocol = protocol
         self._ordered = ordered
         self._is_open = is_open
-        self._is_used = False
-        """Whether something was sent. Else what the peer counts as buffered is the announcement of the channel."""
         self._is_closing = False
         self._over: Exception | None = None
         """Why there is nothing to come any more."""
@@ -224,7 +222,6 @@ class Channel:
             while not call(peer.send, self._number, message, time.monotonic_ns()):
                 await self._changed.wait()
                 self._check_not_closed()
-            self._is_used = True
 
     async def receive(self) -> str | bytes:
         """The next message. Once the channel is closed and there is none, that is a `ClosedError`.
@@ -258,7 +255,7 @@ class Channel:
         if not self._over and not self._is_closing:
             self._is_closing = True
             self._changed.wake()
-            self._connection._call(self._begin_to_close)
+            self._connection._call(self._connection._peer.close_channel, self._number, time.monotonic_ns())
 
     async def closed(self) -> None:
         """Waits until the channel is closed, by whichever side. If `close` was called, what was sent is delivered by then.
@@ -284,18 +281,6 @@ class Channel:
         if self._is_closing:
             raise ClosedError("the channel is closed")
 
-    def _begin_to_close(self) -> None:
-        # Nobody may receive them any more, and what the other side acknowledges must not wait for that.
-        for message in self._received:
-            self._release(message)
-        self._close_once_delivered()
-
-    def _close_once_delivered(self) -> None:
-        """What the peer has buffered it would deliver too; but it would not say when."""
-        peer = self._connection._peer
-        if not self._is_used or not peer.buffered_amount(self._number):
-            peer.close_channel(self._number, time.monotonic_ns())
-
     def _release(self, message: str | bytes) -> None:
         """Tells the peer that a message does not wait any more."""
         size = len(message.encode() if isinstance(message, str) else message)
@@ -306,15 +291,11 @@ class Channel:
         self._changed.wake()
 
     def _ease(self) -> None:
-        """There is room in the buffer, or nothing is in it any more."""
-        if self._is_closing:
-            self._close_once_delivered()
+        """There is room in the buffer."""
         self._changed.wake()
 
     def _take(self, message: str | bytes) -> None:
-        if self._is_closing:
-            self._release(message)
-        else:
+        if not self._is_closing:
             self._received.append(message)
             self._changed.wake()
 

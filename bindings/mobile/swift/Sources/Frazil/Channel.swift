@@ -105,8 +105,6 @@ public final class Channel: Sendable {
 final class Line: @unchecked Sendable {
     let number: UInt32
     private(set) var isOpen: Bool
-    /// Something was sent.
-    var isUsed = false
     /// Why nothing can be sent any more.
     private(set) var end: FrazilError?
     let inbox = Inbox<Channel.Message>()

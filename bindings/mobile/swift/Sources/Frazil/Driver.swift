@@ -158,7 +158,7 @@ final class Driver: @unchecked Sendable {
             line.wait(toClose: waiter)
             guard line.end == nil else { return }
             line.shut(Self.channelClosed)
-            self.closeOnceDelivered(line)
+            self.orFail { () throws(FrazilError) in try self.peer.closeChannel(line.number, now: clock()) }
             self.settle()
         }
     }
@@ -428,8 +428,7 @@ final class Driver: @unchecked Sendable {
             line.open()
             sendWaiting(on: line)
         case .bufferedAmountLow(let number):
-            guard let line = lines[number] else { break }
-            if line.end == nil { sendWaiting(on: line) } else { closeOnceDelivered(line) }
+            if let line = lines[number] { sendWaiting(on: line) }
         case .channelClosed(let number):
             lines.removeValue(forKey: number)?.close(Self.channelClosed)
         case .message(let number, let isText, let bytes):
@@ -478,21 +477,9 @@ final class Driver: @unchecked Sendable {
             if case .success(false) = result { return }
             _ = line.senders.popFirst()
             switch result {
-            case .success:
-                line.isUsed = true
-                sender.waiter.resume(returning: ())
+            case .success: sender.waiter.resume(returning: ())
             case .failure(let error): sender.waiter.resume(throwing: error)
             }
-        }
-    }
-
-    /// Closes a channel that is shut, if the other side has acknowledged all that was sent; otherwise the peer tells when it
-    /// has. The peer itself does not wait, and closing the connection next would lose what is on its way.
-    private func closeOnceDelivered(_ line: Line) {
-        orFail { () throws(FrazilError) in
-            // Before anything is sent the announcement of the channel is counted, of whose end the peer does not tell.
-            if line.isUsed, try peer.bufferedAmount(channel: line.number) > 0 { return }
-            try peer.closeChannel(line.number, now: clock())
         }
     }
 

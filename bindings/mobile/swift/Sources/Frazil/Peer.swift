@@ -273,8 +273,7 @@ public final class Peer: Sendable {
         try guarded { try native.setEventBacklog(waiting: waiting, now: now) }
     }
 
-    /// Closes a channel: the other side is told behind what was sent. `Event.channelClosed` follows on both sides, and here
-    /// it does not wait for what is on its way: ``bufferedAmount(channel:)`` says whether anything is.
+    /// Closes a channel once what was sent is delivered. `Event.channelClosed` follows on both sides.
     public func closeChannel(_ channel: UInt32, now: UInt64) throws(FrazilError) {
         try guarded { try native.closeChannel(channel: channel, now: now) }
     }

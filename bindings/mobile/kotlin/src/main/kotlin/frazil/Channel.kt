@@ -50,10 +50,6 @@ public class Channel internal constructor(
     /** Why it is closed, if something broke down. */
     @Volatile
     private var broken: FrazilException? = null
-
-    /** Whether a message was ever sent. */
-    @Volatile
-    private var used = false
     private val room = Queue<Unit>(Queue.CONFLATED)
     private val sending = Mutex()
 
@@ -134,7 +130,7 @@ public class Channel internal constructor(
         text: Boolean,
     ): Boolean {
         try {
-            return peer.send(number, message, text, clock.now()).also { if (it) used = true }
+            return peer.send(number, message, text, clock.now())
         } finally {
             wakeDriver()
         }
@@ -164,8 +160,7 @@ public class Channel internal constructor(
         val before = phase.getAndUpdate { if (it == Phase.CLOSED) it else Phase.CLOSING }
         if (before == Phase.CLOSING || before == Phase.CLOSED) return
         try {
-            holdNothingBack()
-            closeOnceDelivered()
+            peer.closeChannel(number, clock.now())
         } catch (_: FrazilException.Closed) {
             // So is the channel.
         } finally {
@@ -184,21 +179,12 @@ public class Channel internal constructor(
         broken?.let { throw it }
     }
 
-    /** What the other side acknowledges must not wait until its messages are read: perhaps nobody does any more. */
-    private fun holdNothingBack() = peer.release(number, Int.MAX_VALUE, clock.now())
-
-    /** The core would deliver what it has buffered as well, but not say when. */
-    private fun closeOnceDelivered() {
-        if (!used || peer.bufferedAmount(number) == 0U) peer.closeChannel(number, clock.now())
-    }
-
     internal fun handleOpen() {
         phase.compareAndSet(Phase.OPENING, Phase.OPEN)
     }
 
-    /** There is room in the buffer, or nothing is in it any more. */
+    /** There is room in the buffer. */
     internal fun handleRoom() {
-        if (phase.value == Phase.CLOSING) closeOnceDelivered()
         room.trySend(Unit)
     }
 
@@ -206,7 +192,7 @@ public class Channel internal constructor(
         message: Message,
         size: Int,
     ) {
-        if (phase.value == Phase.CLOSING) holdNothingBack() else received.offer(Received(message, size))
+        if (phase.value != Phase.CLOSING) received.offer(Received(message, size))
     }
 
     internal fun handleClosed(cause: FrazilException?) {
