@@ -386,14 +386,17 @@ mod tests {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), everything).await.expect("all datagrams arrive");
+        tokio::time::timeout(Duration::from_secs(60), everything).await.expect("all datagrams arrive");
         all
     }
 
     #[tokio::test]
     async fn datagrams_of_one_size_go_together_and_arrive_apart() {
         for address in ["127.0.0.1", "::1"] {
-            let mut from = Socket::bind(&loopback(address), None).unwrap();
+            let Ok(mut from) = Socket::bind(&loopback(address), None) else {
+                assert_eq!(address, "::1", "only IPv6 may be missing");
+                continue;
+            };
             let mut to = Socket::bind(&loopback(address), None).unwrap();
             let count = from.max_segments().min(20);
             let mut contents = Vec::new();
