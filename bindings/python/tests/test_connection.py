@@ -110,6 +110,15 @@ async def received(channel: Channel) -> None:
             await channel._changed.wait()
 
 
+async def messages(channel: Channel) -> list[str | bytes]:
+    """All that come until the channel is closed."""
+    return await bounded(collect(channel))
+
+
+async def collect(channel: Channel) -> list[str | bytes]:
+    return [message async for message in channel]
+
+
 async def echo(channel: Channel) -> None:
     async for message in channel:
         await channel.send(message)
@@ -260,8 +269,8 @@ async def test_a_channel_that_is_closed_is_closed_on_both_sides(two: Two) -> Non
     for call in channel.send("late"), channel.opened():
         with pytest.raises(ClosedError, match="the channel is closed"):
             await call
-    assert [message async for message in channel] == ["there"]
-    assert [message async for message in back] == ["last"]
+    assert await messages(channel) == ["there"]
+    assert await messages(back) == ["last"]
     await bounded(asyncio.gather(channel.closed(), back.closed()))
     for ended in channel, back:
         assert "closed" in repr(ended)
@@ -277,21 +286,21 @@ async def test_a_channel_that_is_closed_is_closed_on_both_sides(two: Two) -> Non
 
 async def test_what_was_sent_before_a_channel_was_closed_is_delivered(two: Two) -> None:
     channel, back = await bounded(two.connect())
-    messages = [bytes([number]) * 16_384 for number in range(64)]
+    sent = [bytes([number]) * 16_384 for number in range(64)]
 
     async def send() -> None:
-        for message in messages:
+        for message in sent:
             await channel.send(message)
         channel.close()
         await channel.closed()
         async with two.ours.create_data_channel("other") as other:
-            for message in messages:
+            for message in sent:
                 await other.send(message)
         await two.ours.close()
 
     sending = asyncio.create_task(send())
-    assert [message async for message in back] == messages
-    assert [message async for message in await bounded(two.incoming.get())] == messages
+    assert await messages(back) == sent
+    assert await messages(await bounded(two.incoming.get())) == sent
     await bounded(sending)
 
 
