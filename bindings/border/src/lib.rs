@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+mod clock;
 mod config;
 mod error;
 mod event;

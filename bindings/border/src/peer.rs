@@ -8,6 +8,7 @@ use frazil::peer::{self, ChannelId, MessageKind, SendError};
 use frazil::{Instant, PathId};
 
 use crate::batch;
+use crate::clock::Clock;
 use crate::config::{read_address, read_ip, read_servers};
 use crate::error::{Error, Reason};
 use crate::event::Event;
@@ -33,6 +34,7 @@ enum Slot {
 
 struct Open {
     core: peer::Peer,
+    clock: Clock,
     /// An event that was taken out of the core and not handed on yet.
     ahead: Option<peer::Event>,
 }
@@ -106,7 +108,8 @@ impl Peer {
                 .map_err(|_| Error::argument(format!("the seed has {} bytes in place of 32", seed.len())))?;
             let config = config.read(servers, certificate)?;
             let core = peer::Peer::new(config, seed, Instant::from_nanos(now))?;
-            Ok(Self { slot: Mutex::new(Slot::Open(Box::new(Open { core, ahead: None }))) })
+            let open = Open { core, clock: Clock::start(now), ahead: None };
+            Ok(Self { slot: Mutex::new(Slot::Open(Box::new(open))) })
         })
     }
 
@@ -151,6 +154,13 @@ impl Peer {
         })
     }
 
+    fn change_at(&self, now: u64, change: impl FnOnce(&mut peer::Peer, Instant)) -> Result<(), Error> {
+        self.with(|open| {
+            change(&mut open.core, open.clock.read(now));
+            Ok(())
+        })
+    }
+
     fn ask<R>(&self, question: impl FnOnce(&mut peer::Peer) -> R) -> Result<R, Error> {
         self.with(|open| Ok(question(&mut open.core)))
     }
@@ -165,7 +175,7 @@ impl Peer {
     pub fn handle_network_change(&self, sockets: &[HostSocket], now: u64) -> Result<(), Error> {
         self.with(|open| {
             let sockets = sockets.iter().map(HostSocket::read).collect::<Result<Vec<_>, _>>()?;
-            open.core.handle_network_change(&sockets, Instant::from_nanos(now));
+            open.core.handle_network_change(&sockets, open.clock.read(now));
             Ok(())
         })
     }
@@ -176,7 +186,7 @@ impl Peer {
     /// # Errors
     /// Only those of every call.
     pub fn end_of_candidates(&self, now: u64) -> Result<(), Error> {
-        self.change(|core| core.end_of_candidates(Instant::from_nanos(now)))
+        self.change_at(now, |core, now| core.end_of_candidates(now))
     }
 
     /// W3C `setConfiguration`, of the servers. With credentials that were renewed, what was lent with the old ones is kept.
@@ -185,7 +195,7 @@ impl Peer {
     /// If a server cannot be.
     pub fn set_servers(&self, servers: Vec<IceServer>, now: u64) -> Result<(), Error> {
         self.with(|open| {
-            open.core.set_servers(read_servers(servers)?, Instant::from_nanos(now));
+            open.core.set_servers(read_servers(servers)?, open.clock.read(now));
             Ok(())
         })
     }
@@ -203,7 +213,7 @@ impl Peer {
     ) -> Result<(), Error> {
         self.with(|open| {
             let local = local_ip.map(|ip| read_address(ip, local_port)).transpose()?;
-            open.core.handle_socket_opened(SocketId::from_u32(socket), local, Instant::from_nanos(now));
+            open.core.handle_socket_opened(SocketId::from_u32(socket), local, open.clock.read(now));
             Ok(())
         })
     }
@@ -215,7 +225,7 @@ impl Peer {
     pub fn handle_resolved(&self, request: u32, addresses: &[String], now: u64) -> Result<(), Error> {
         self.with(|open| {
             let addresses = addresses.iter().map(|ip| read_ip(ip)).collect::<Result<Vec<_>, _>>()?;
-            open.core.handle_resolved(ResolveId::from_u32(request), &addresses, Instant::from_nanos(now));
+            open.core.handle_resolved(ResolveId::from_u32(request), &addresses, open.clock.read(now));
             Ok(())
         })
     }
@@ -244,7 +254,7 @@ impl Peer {
     /// If the signalling state does not allow it or the text is not what was created.
     pub fn set_local_description(&self, description: Description, now: u64) -> Result<(), Error> {
         self.with(|open| {
-            open.core.set_local_description(&description.read()?, Instant::from_nanos(now))?;
+            open.core.set_local_description(&description.read()?, open.clock.read(now))?;
             Ok(())
         })
     }
@@ -255,7 +265,7 @@ impl Peer {
     /// If the signalling state does not allow it or something is wrong with the description.
     pub fn set_remote_description(&self, description: Description, now: u64) -> Result<(), Error> {
         self.with(|open| {
-            open.core.set_remote_description(&description.read()?, Instant::from_nanos(now))?;
+            open.core.set_remote_description(&description.read()?, open.clock.read(now))?;
             Ok(())
         })
     }
@@ -281,7 +291,7 @@ impl Peer {
     /// # Errors
     /// If the candidate cannot be read, belongs to nothing that was described, or is over a limit.
     pub fn add_ice_candidate(&self, candidate: IceCandidate, now: u64) -> Result<(), Error> {
-        self.with(|open| Ok(open.core.add_ice_candidate(&candidate.into(), Instant::from_nanos(now))?))
+        self.with(|open| Ok(open.core.add_ice_candidate(&candidate.into(), open.clock.read(now))?))
     }
 
     /// W3C `restartIce`: the next offer restarts ICE.
@@ -318,7 +328,10 @@ impl Peer {
     /// # Errors
     /// Only those of every call.
     pub fn handle_datagram(&self, path: u32, datagram: &[u8], now: u64) -> Result<bool, Error> {
-        self.with(|open| Ok(open.handle_datagram(PathId::from_u32(path), datagram, Instant::from_nanos(now))))
+        self.with(|open| {
+            let now = open.clock.read(now);
+            Ok(open.handle_datagram(PathId::from_u32(path), datagram, now))
+        })
     }
 
     /// Takes a [`batch`] of datagrams, in their order. Gives how many were taken: fewer than all if the number of the next one
@@ -386,7 +399,7 @@ impl Peer {
     /// # Errors
     /// Only those of every call.
     pub fn handle_stream_opened(&self, path: u32, now: u64) -> Result<(), Error> {
-        self.change(|core| core.handle_stream_opened(PathId::from_u32(path), Instant::from_nanos(now)))
+        self.change_at(now, |core, now| core.handle_stream_opened(PathId::from_u32(path), now))
     }
 
     /// Takes a stream that somebody opened to a socket of ours, and gives the number of its path.
@@ -394,7 +407,7 @@ impl Peer {
     /// # Errors
     /// If the stream is of no use. The driver closes it.
     pub fn handle_stream_accepted(&self, path: &Path, now: u64) -> Result<u32, Error> {
-        self.with(|open| Ok(open.core.handle_stream_accepted(path.read()?, Instant::from_nanos(now))?.as_u32()))
+        self.with(|open| Ok(open.core.handle_stream_accepted(path.read()?, open.clock.read(now))?.as_u32()))
     }
 
     /// Takes bytes of a stream as they come, cut anywhere. Whatever is wrong with them is counted and changes nothing.
@@ -402,7 +415,7 @@ impl Peer {
     /// # Errors
     /// Only those of every call.
     pub fn handle_stream_data(&self, path: u32, bytes: &[u8], now: u64) -> Result<(), Error> {
-        self.change(|core| core.handle_stream_data(PathId::from_u32(path), bytes, Instant::from_nanos(now)))
+        self.change_at(now, |core, now| core.handle_stream_data(PathId::from_u32(path), bytes, now))
     }
 
     /// Says that a stream is closed, was broken, or could not be opened.
@@ -410,7 +423,7 @@ impl Peer {
     /// # Errors
     /// Only those of every call.
     pub fn handle_stream_closed(&self, path: u32, now: u64) -> Result<(), Error> {
-        self.change(|core| core.handle_stream_closed(PathId::from_u32(path), Instant::from_nanos(now)))
+        self.change_at(now, |core, now| core.handle_stream_closed(PathId::from_u32(path), now))
     }
 
     // Time and events.
@@ -420,7 +433,7 @@ impl Peer {
     /// # Errors
     /// Only those of every call.
     pub fn handle_timeout(&self, now: u64) -> Result<(), Error> {
-        self.change(|core| core.handle_timeout(Instant::from_nanos(now)))
+        self.change_at(now, |core, now| core.handle_timeout(now))
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest.
@@ -534,7 +547,7 @@ impl Peer {
     /// # Errors
     /// If the connection is over, or the configuration is not possible.
     pub fn create_data_channel(&self, config: ChannelConfig, now: u64) -> Result<u32, Error> {
-        self.with(|open| Ok(open.core.create_data_channel(config.read()?, Instant::from_nanos(now))?.as_u32()))
+        self.with(|open| Ok(open.core.create_data_channel(config.read()?, open.clock.read(now))?.as_u32()))
     }
 
     /// Sends a message; text is UTF-8. False if as much is buffered as may be: then [`Event::BufferedAmountLow`] comes when
@@ -544,7 +557,7 @@ impl Peer {
     /// If the channel is not open, or the message is too long for the other side, or text and not UTF-8.
     pub fn send(&self, channel: u32, message: &[u8], text: bool, now: u64) -> Result<bool, Error> {
         let kind = if text { MessageKind::Text } else { MessageKind::Binary };
-        self.with(|open| match open.core.send(ChannelId::from_u32(channel), kind, message, Instant::from_nanos(now)) {
+        self.with(|open| match open.core.send(ChannelId::from_u32(channel), kind, message, open.clock.read(now)) {
             Ok(()) => Ok(true),
             Err(SendError::BufferFull { .. }) => Ok(false),
             Err(error) => Err(error.into()),
@@ -559,7 +572,7 @@ impl Peer {
     /// Only those of every call.
     pub fn release(&self, channel: u32, bytes: u32, now: u64) -> Result<(), Error> {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).max(1);
-        self.change(|core| core.release(ChannelId::from_u32(channel), bytes, Instant::from_nanos(now)))
+        self.change_at(now, |core, now| core.release(ChannelId::from_u32(channel), bytes, now))
     }
 
     /// Says how many events the driver keeps for an application that is slow to take them. The other side chooses how many
@@ -570,7 +583,7 @@ impl Peer {
     /// Only those of every call.
     pub fn set_event_backlog(&self, waiting: u32, now: u64) -> Result<(), Error> {
         let waiting = usize::try_from(waiting).unwrap_or(usize::MAX);
-        self.change(|core| core.set_event_backlog(waiting, Instant::from_nanos(now)))
+        self.change_at(now, |core, now| core.set_event_backlog(waiting, now))
     }
 
     /// W3C `bufferedAmount`: bytes that the other side has not acknowledged yet.
@@ -596,7 +609,7 @@ impl Peer {
     /// # Errors
     /// Only those of every call.
     pub fn close_channel(&self, channel: u32, now: u64) -> Result<(), Error> {
-        self.change(|core| core.close_channel(ChannelId::from_u32(channel), Instant::from_nanos(now)))
+        self.change_at(now, |core, now| core.close_channel(ChannelId::from_u32(channel), now))
     }
 
     /// Leaves. All channels are gone at once, and the other side is told: go on taking out transmits and minding timeouts until
@@ -606,7 +619,7 @@ impl Peer {
     /// # Errors
     /// Only those of every call.
     pub fn leave(&self, now: u64) -> Result<(), Error> {
-        self.change(|core| core.close(Instant::from_nanos(now)))
+        self.change_at(now, |core, now| core.close(now))
     }
 
     // What is going on.
@@ -681,7 +694,7 @@ impl Open {
     }
 
     fn handle_each<'d>(&mut self, datagrams: impl IntoIterator<Item = (u32, &'d [u8])>, now: u64) -> u32 {
-        let now = Instant::from_nanos(now);
+        let now = self.clock.read(now);
         let mut taken = 0;
         for (path, datagram) in datagrams {
             if !self.handle_datagram(PathId::from_u32(path), datagram, now) {
