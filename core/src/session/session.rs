@@ -306,6 +306,10 @@ impl Session {
     pub(crate) fn set_buffered_amount_low_threshold(&mut self, channel: ChannelId, bytes: usize) {
         let Some(entry) = self.channels.get_mut(channel) else { return };
         entry.low_threshold = bytes;
+        if entry.state == State::Closing {
+            // What is awaited now is that nothing is left: see `close_channel`.
+            return;
+        }
         if let (Stage::Running(running), Some(engine_id)) = (&mut self.stage, entry.engine_id) {
             running.engine.set_buffered_amount_low_threshold(engine_id, bytes);
             running.stale = true;

@@ -383,6 +383,7 @@ fn closing_a_channel_delivers_what_was_sent_and_is_seen_by_both() {
             world.pump(A);
             assert!(!world.channel_closed(A, ours), "who leaves at this event would lose what is on its way");
             assert_eq!(say(&mut world, A, ours), Err(SendError::Closed(ours)));
+            world.sides[A].set_buffered_amount_low_threshold(ours, 50_000);
             world.run_until(120 * SECOND, |world| world.channel_closed(A, ours));
             assert_eq!(world.texts(B, theirs), texts);
             world.run_until(120 * SECOND, |world| world.channel_closed(B, theirs));
